@@ -1,0 +1,211 @@
+// Intake: a message or command enters our keeping in one transaction. What it decides, it decides under the conversation's lock.
+import { claimNext, findClaimed } from './claims.js';
+import type { StoreDeps } from './deps.js';
+import { insertCommandReply } from './outbox.js';
+import type { Client } from './pool.js';
+import type { ClaimedTurn, StopTarget, TurnSettings } from './rows.js';
+import { markConversation } from './stop.js';
+import { inTransaction } from './transaction.js';
+
+/** What a channel hands in. The address is verified by the platform; a display name decides nothing. */
+export interface Incoming {
+  channel: string;
+  /** Our bot's id on that platform, `local` in the terminal. */
+  account: string;
+  chat: string;
+  thread?: string;
+  /** Unique in (channel, account): the platform's message id, or a UUID of the client that is kept for its retries. */
+  externalId: string;
+  externalUserId: string;
+  /** Shown to the model and in transcripts. */
+  sender?: string;
+  text: string;
+  settings?: TurnSettings;
+  /** The run begins with a sleep of this length (albums). */
+  delayMs?: number;
+  /** `/stop` stops the active turn and the conversation's subagents; `/new` does so, too, and begins the context anew. */
+  command?: 'stop' | 'new';
+}
+
+/** What a command did, fixed in its transaction and kept with it. */
+export interface Acted {
+  stopped: StopTarget[];
+  reply: string;
+}
+
+export interface Accepted {
+  conversationId: string;
+  inboxId: string;
+  redelivered: boolean;
+  /** The turn this message belongs to; null while it waits. */
+  turnId: string | null;
+  /** Runs to be started now that the transaction has committed. */
+  claimed: ClaimedTurn[];
+  acted: Acted | null;
+}
+
+/**
+ * Once this resolves, a message belongs to one turn or waits for it, a command has chosen what it acts on, and the platform may be
+ * acknowledged. Retry: a redelivery finds the first row and changes nothing; it brings back what is still to be started or stopped.
+ */
+export function accept(deps: StoreDeps, incoming: Incoming): Promise<Accepted> {
+  return inTransaction(
+    deps,
+    async (client) => {
+      const place = await findPlace(client, incoming);
+      const personId = await findPerson(client, incoming);
+      const row = await insertRow(client, deps, incoming, place, personId);
+      if (!row) return redelivered(client, incoming);
+      const accepted = { conversationId: place.conversationId, inboxId: row.id, redelivered: false };
+      if (incoming.command) {
+        const { claimed, acted } = await actOn(client, deps, incoming, place, row);
+        return { ...accepted, turnId: null, claimed, acted };
+      }
+      const claimed = row.active ? null : await claimNext(client, deps, place.conversationId);
+      return { ...accepted, turnId: claimed?.turnId ?? null, claimed: claimed ? [claimed] : [], acted: null };
+    },
+    ['intake.commit'],
+  );
+}
+
+interface Place {
+  addressId: string;
+  conversationId: string;
+}
+
+const placeSql = `select id as "addressId", conversation_id as "conversationId" from address
+  where channel = $1 and account = $2 and chat = $3 and thread = $4`;
+
+async function findPlace(client: Client, incoming: Incoming): Promise<Place> {
+  const values = [incoming.channel, incoming.account, incoming.chat, incoming.thread ?? ''];
+  const find = async () => (await client.query<Place>({ name: 'find-place', text: placeSql, values })).rows[0];
+  const known = await find();
+  if (known) return known;
+  // Two first messages of one chat: the second waits here and finds what the first made.
+  await client.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [values.join('\n')]);
+  const made = await find();
+  if (made) return made;
+  const { rows } = await client.query<Place>(
+    `with c as (insert into conversation (kind, title) values ('chat', $5) returning id)
+      insert into address (channel, account, chat, thread, conversation_id) select $1, $2, $3, $4, c.id from c
+      returning id as "addressId", conversation_id as "conversationId"`,
+    [...values, toTitle(incoming.text)],
+  );
+  if (!rows[0]) throw new Error('the address could not be made');
+  return rows[0];
+}
+
+function toTitle(text: string): string {
+  const line = text.trim().split('\n')[0] ?? '';
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}
+
+async function findPerson(client: Client, { channel, account, externalUserId }: Incoming): Promise<string> {
+  const values = [channel, account, externalUserId];
+  const known = await client.query<{ id: string }>({
+    name: 'find-person',
+    text: 'select person_id as id from account_person where channel = $1 and account = $2 and external_user_id = $3',
+    values,
+  });
+  if (known.rows[0]) return known.rows[0].id;
+  const made = await client.query<{ id: string }>(
+    `with p as (insert into person (role) values ('guest') returning id), linked as (
+        insert into account_person (channel, account, external_user_id, person_id) select $1, $2, $3, p.id from p
+        on conflict (channel, account, external_user_id) do update set person_id = account_person.person_id returning person_id)
+      select person_id as id from linked`,
+    values,
+  );
+  if (!made.rows[0]) throw new Error('the person could not be made');
+  return made.rows[0].id;
+}
+
+interface RowPlace {
+  id: string;
+  position: string;
+  active: string | null;
+}
+
+// The lock first: the order of positions is the order of commits.
+async function insertRow(
+  client: Client,
+  deps: StoreDeps,
+  incoming: Incoming,
+  place: Place,
+  personId: string,
+): Promise<RowPlace | null> {
+  const locked = await client.query<{ active: string | null; position: string }>({
+    name: 'lock-conversation',
+    text: `select active_turn as active, next_position as position from conversation where id = $1 for no key update`,
+    values: [place.conversationId],
+  });
+  const conversation = locked.rows[0];
+  if (!conversation) throw new Error('the conversation was deleted while its message arrived');
+  const { text, sender, delayMs } = incoming;
+  const { rows } = await client.query<{ id: string }>({
+    name: 'insert-inbox',
+    text: `with added as (
+        insert into inbox (channel, account, external_id, kind, person_id, address_id, conversation_id, position, body, settings)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        on conflict on constraint a_message_is_kept_once do nothing returning id
+      ), counted as (
+        update conversation set next_position = next_position + 1, last_activity_at = now() where id = $7 and exists (select from added)
+      ) select id from added`,
+    values: [
+      incoming.channel,
+      incoming.account,
+      incoming.externalId,
+      incoming.command ? 'command' : 'message',
+      personId,
+      place.addressId,
+      place.conversationId,
+      conversation.position,
+      JSON.stringify({ text, sender: sender ?? null, delayMs, tokens: deps.estimateTokens(text) }),
+      JSON.stringify(incoming.settings ?? {}),
+    ],
+  });
+  return rows[0] ? { id: rows[0].id, position: conversation.position, active: conversation.active } : null;
+}
+
+async function redelivered(client: Client, { channel, account, externalId }: Incoming): Promise<Accepted> {
+  const { rows } = await client.query<{
+    id: string;
+    conversationId: string;
+    turnId: string | null;
+    acted: Acted | null;
+  }>(
+    `select id, conversation_id as "conversationId", turn_id as "turnId", acted from inbox
+      where channel = $1 and account = $2 and external_id = $3`,
+    [channel, account, externalId],
+  );
+  const row = rows[0];
+  if (!row) throw new Error('the message was deleted while it was delivered again');
+  const claimed = await findClaimed(client, row.conversationId);
+  const acted = row.acted && { ...row.acted, stopped: await stillOpen(client, row.acted.stopped) };
+  return { conversationId: row.conversationId, inboxId: row.id, redelivered: true, turnId: row.turnId, claimed, acted };
+}
+
+async function stillOpen(client: Client, targets: StopTarget[]): Promise<StopTarget[]> {
+  const { rows } = await client.query<StopTarget>(
+    `select id as "turnId", owner from turn where id = any($1) and state in ('claimed', 'running')`,
+    [targets.map((target) => target.turnId)],
+  );
+  return rows;
+}
+
+async function actOn(client: Client, deps: StoreDeps, incoming: Incoming, place: Place, row: RowPlace) {
+  const { targets, claimed } = await markConversation(client, deps, place.conversationId, row.position);
+  if (incoming.command === 'new') {
+    await client.query('update conversation set view_from = next_seq where id = $1', [place.conversationId]);
+  }
+  const acted: Acted = { stopped: targets, reply: replyTo(incoming.command, targets.length) };
+  await client.query('update inbox set acted = $2 where id = $1', [row.id, JSON.stringify(acted)]);
+  const { channel, externalId } = incoming;
+  await insertCommandReply(client, deps, { externalId, addressId: place.addressId, channel, text: acted.reply });
+  return { claimed, acted };
+}
+
+function replyTo(command: Incoming['command'], stopped: number): string {
+  const stop = stopped === 0 ? 'Nothing is running.' : `Stopped ${stopped}.`;
+  if (command !== 'new') return stop;
+  return stopped === 0 ? 'A new context begins here.' : `${stop} A new context begins here.`;
+}

@@ -1,0 +1,361 @@
+// The two transactions of a step. Opening decides whether this attempt may ask the model, recording whether its answer counts:
+// a recorded step is returned as it is and never bought twice, and only the attempt that opened last may record.
+import type { PlannedCall, StepResult } from '../workflows/contract.js';
+import { type Brief, planChildren } from './children.js';
+import { findClaimed, lockConversations } from './claims.js';
+import { closing } from './closing.js';
+import type { StoreDeps } from './deps.js';
+import type { Entry } from './entry.js';
+import { joinable, joinTurn } from './joining.js';
+import type { Client } from './pool.js';
+import {
+  type Attempt,
+  type ClaimedTurn,
+  conversationOf,
+  isOpen,
+  NotNow,
+  overtaken,
+  type TurnRow,
+  turnColumns,
+} from './rows.js';
+import { inTransaction } from './transaction.js';
+import { type BookedUsage, bookUsage } from './usage.js';
+
+/** What a provider's failures have done to this turn so far; judged by the attempt that fails next. */
+export interface Outage {
+  failures: number;
+  lastsMs: number;
+}
+
+export type LimitReason = 'model calls' | 'work' | 'tokens' | 'money' | 'repeated calls';
+
+export type OpenedStep =
+  | { kind: 'settled'; result: StepResult; claimed: ClaimedTurn[] }
+  | { kind: 'open'; turn: TurnRow; limit: LimitReason | null; outage: Outage; channel: string };
+
+/** A call as the store keeps it: what the engine may see, and beside it what it may not. */
+export interface CallPlan extends PlannedCall {
+  /** JSON as the model wrote it, shown to the model again. */
+  written: string;
+  /** Repaired and validated. */
+  arguments: unknown;
+  /** The call does not run: this is its result. */
+  refusal?: string;
+  /** The call was refused for being repeated: three of these are a limit. */
+  repeated?: true;
+  brief?: Brief;
+}
+
+export interface StepRecord {
+  turnId: string;
+  step: number;
+  attempt: Attempt;
+  text: string;
+  calls: CallPlan[];
+  /** What the next calls are answered with when a step asks for more than it may. */
+  limit: LimitReason | null;
+  usage: BookedUsage;
+  finishReason: string;
+  providerBlock?: unknown;
+  firstTokenMs: number | null;
+}
+
+interface Facts extends TurnRow {
+  recorded: StepResult | null;
+  recordedToken: string | null;
+  openCalls: number;
+  unread: boolean;
+  active: string | null;
+  parentState: TurnRow['state'] | null;
+  ancestorMarked: boolean;
+  paused: boolean;
+  kin: number;
+  workMs: number;
+  tokens: number;
+  costMicros: number;
+  outageFailures: number;
+  outageMs: number;
+  outageOverdue: boolean;
+  channel: string;
+}
+
+// One statement after the one that took the conversation's lock: an older snapshot would hide what was committed meanwhile.
+const factsSql = `
+  select ${turnColumns}, s.result as recorded, s.token as "recordedToken", c.active_turn as active, p.state as "parentState",
+    coalesce(p.marked_at, g.marked_at) is not null as "ancestorMarked",
+    coalesce(a.channel, t.kind) as channel,
+    (select count(*) from effect e where e.turn_id = t.id and e.state in ('planned', 'started') and e.step < $2)::int as "openCalls",
+    exists (select from inbox i where i.conversation_id = t.conversation_id and ${joinable}) or exists (
+      select from inbox i where i.turn_id = t.id and not i.entered) as unread,
+    exists (select from installation where key = 'paused' and value = 'true') as paused,
+    case when t.state = 'claimed' and t.parent_turn_id is not null then (
+      select count(*) from turn k join turn kp on kp.id = k.parent_turn_id
+      where k.state = 'running' and kp.conversation_id = p.conversation_id) else 0 end::int as kin,
+    ((select coalesce(sum(duration_ms), 0) from step x where x.turn_id = t.id)
+      + (select coalesce(sum(duration_ms), 0) from effect e where e.turn_id = t.id))::float8 as "workMs",
+    u.tokens, u.cost as "costMicros", t.outage_failures as "outageFailures",
+    coalesce(extract(epoch from now() - t.outage_since) * 1000, 0)::float8 as "outageMs",
+    coalesce(t.outage_next_at < now() - interval '5 minutes', false) as "outageOverdue"
+  from turn t
+    join conversation c on c.id = t.conversation_id
+    left join address a on a.id = t.address_id
+    left join step s on s.turn_id = t.id and s.step = $2
+    left join turn p on p.id = t.parent_turn_id
+    left join turn g on g.id = p.parent_turn_id
+    cross join lateral (
+      select coalesce(sum(input_tokens + output_tokens), 0)::float8 as tokens, coalesce(sum(cost_micros), 0)::float8 as cost
+      from usage where root_turn_id = t.root_turn_id) u
+  where t.id = $1 for no key update of t`;
+
+async function lockFacts(client: Client, turnId: string, step: number): Promise<Facts> {
+  await lockConversations(client, conversationOf(turnId));
+  const { rows } = await client.query<Facts>({ name: 'step-facts', text: factsSql, values: [turnId, step] });
+  if (!rows[0]) throw new Error('the turn has no row: its conversation was deleted');
+  return rows[0];
+}
+
+/** A step that ends a turn answers alike for ever, and whoever finds it starts the conversation's claimed turn once more. */
+function standing(facts: Facts): StepResult {
+  return { state: facts.state === 'answered' || facts.state === 'limit' ? facts.state : 'stopped', calls: [] };
+}
+
+function mayGoOn(facts: Facts): boolean {
+  return facts.active === facts.id && isOpen(facts.state) && facts.markPosition === null && !facts.ancestorMarked;
+}
+
+/**
+ * Opens a step, or says what stands instead. Messages of the turn's person and address join here. Retry: the newest attempt of a
+ * run opens it anew and takes the token; an older one is refused.
+ * @throws NotNow `Overtaken`, `Paused`, `Busy`: the attempt fails retryably.
+ */
+export function openStep(
+  deps: StoreDeps,
+  { turnId, step, attempt }: { turnId: string; step: number; attempt: Attempt },
+): Promise<OpenedStep> {
+  return inTransaction(
+    deps,
+    async (client) => {
+      const facts = await lockFacts(client, turnId, step);
+      const settled = (result: StepResult, claimed: ClaimedTurn[] = []): OpenedStep => ({
+        kind: 'settled',
+        result,
+        claimed,
+      });
+      if (facts.owner !== attempt.workflowId) return settled({ state: 'superseded', calls: [] });
+      if (facts.recorded) {
+        const closed = facts.recorded.state !== 'open';
+        return settled(facts.recorded, closed ? await findClaimed(client, facts.conversationId) : []);
+      }
+      if (!mayGoOn(facts)) return settled(standing(facts));
+      const overtakenBy =
+        facts.openStep === step && facts.openRunId === attempt.runId && (facts.openAttempt ?? 0) > attempt.number;
+      if (overtakenBy) throw overtaken('A later attempt has opened this step');
+      if (facts.openCalls > 0) throw overtaken('An earlier call has no result yet');
+      if (facts.waited && facts.parentState && !isOpen(facts.parentState))
+        return settled({ state: 'stopped', calls: [] });
+      if (facts.paused) throw new NotNow('Paused', 'The agent is paused', 5_000);
+      if (facts.kin >= deps.limits.childrenAtOnce) {
+        throw new NotNow('Busy', `${facts.kin} subagents of this conversation are running`, 2_000);
+      }
+      await client.query({
+        name: 'open-step',
+        text: `update turn set state = 'running', started_at = coalesce(started_at, now()), opened_at = clock_timestamp(),
+            open_step = $2, open_token = $3, open_run_id = $4, open_attempt = $5,
+            outage_since = case when $6 then null else outage_since end, outage_failures = case when $6 then 0 else outage_failures end
+          where id = $1`,
+        values: [turnId, step, attempt.token, attempt.runId, attempt.number, facts.outageOverdue],
+      });
+      if (facts.unread) await joinTurn(client, facts);
+      const outage = facts.outageOverdue
+        ? { failures: 0, lastsMs: 0 }
+        : { failures: facts.outageFailures, lastsMs: facts.outageMs };
+      return { kind: 'open', turn: facts, limit: reachedLimit(facts), outage, channel: facts.channel };
+    },
+    ['model.load-context'],
+  );
+}
+
+function reachedLimit({ limits, steps, workMs, tokens, costMicros, refusals }: Facts): LimitReason | null {
+  if (steps >= limits.steps) return 'model calls';
+  if (workMs >= limits.workMs) return 'work';
+  if (tokens >= limits.tokens) return 'tokens';
+  if (limits.costMicros !== null && costMicros >= limits.costMicros) return 'money';
+  return refusals >= 3 ? 'repeated calls' : null;
+}
+
+export interface Recorded {
+  result: StepResult;
+  claimed: ClaimedTurn[];
+}
+
+/**
+ * Records the answer: the step, its entries, its usage, its planned calls, and without calls (or at a limit) the end of the turn.
+ * Retry: a repeated recording finds its own row. Whatever becomes of the answer, its usage is booked once.
+ * @throws NotNow `Overtaken` when another attempt has opened the step meanwhile: the answer is dropped.
+ */
+export async function recordStep(deps: StoreDeps, record: StepRecord): Promise<Recorded> {
+  const { turnId, step, attempt } = record;
+  const done = await inTransaction(
+    deps,
+    async (client): Promise<Recorded | 'overtaken'> => {
+      const facts = await lockFacts(client, turnId, step);
+      if (facts.recorded && facts.recordedToken === attempt.token) {
+        return { result: facts.recorded, claimed: await findClaimed(client, facts.conversationId) };
+      }
+      const counts = mayGoOn(facts) && facts.openToken === attempt.token && !facts.recorded;
+      await bookUsage(client, {
+        ...record.usage,
+        token: attempt.token,
+        turnId,
+        rootTurnId: facts.rootTurnId,
+        step,
+        recorded: counts,
+        firstTokenMs: record.firstTokenMs,
+      });
+      if (!counts) {
+        const overtakenNow = isOpen(facts.state) && facts.openToken !== attempt.token;
+        return overtakenNow ? 'overtaken' : { result: { state: 'stopped', calls: [] }, claimed: [] };
+      }
+      return writeStep(client, deps, facts, record);
+    },
+    ['model.record'],
+  );
+  if (done === 'overtaken') throw overtaken('A later attempt has opened this step; this answer is dropped');
+  return done;
+}
+
+async function writeStep(client: Client, deps: StoreDeps, facts: Facts, record: StepRecord): Promise<Recorded> {
+  const ends = record.limit ? 'limit' : record.calls.length === 0 ? 'answered' : null;
+  const calls = ends ? [] : await planChildren(client, deps, facts, record.calls);
+  const result: StepResult = { state: ends ?? 'open', calls: calls.map(toPlannedCall) };
+  const parts = [
+    ...(record.text ? [{ kind: 'text', text: record.text }] : []),
+    ...calls.map(({ callId, tool, written }) => ({ kind: 'call', callId, tool, arguments: written })),
+  ];
+  const shown = `${record.text}${calls.map((call) => call.written).join('')}`;
+  const provider =
+    record.providerBlock === undefined ? null : { name: record.usage.provider, block: record.providerBlock };
+  await client.query({
+    name: 'record-step',
+    text: `with recorded as (
+        insert into step (turn_id, step, token, result, model, finish_reason, opened_at, first_token_ms, duration_ms)
+        select $1, $2, $3, $4, $5, $6, t.opened_at, $7, extract(epoch from clock_timestamp() - t.opened_at) * 1000
+        from turn t where t.id = $1
+      ), counted as (
+        update turn set steps = steps + 1, refusals = refusals + $8, outage_since = null, outage_failures = 0, outage_next_at = null where id = $1
+      ), said as (
+        insert into entry (conversation_id, turn_id, step, role, parts, provider, tokens) values ($9, $1, $2, 'assistant', $10, $11, $12)
+      ), planned as (
+        insert into effect (turn_id, call_id, step, ordinal, tool, class, state, decision, arguments, args_hash, summary, attaches,
+          child_turn_id, started_at, ended_at)
+        select $1, p.call_id, $2, p.ordinal, p.tool, p.class, p.state, p.decision, p.arguments, p.args_hash, p.summary, p.attaches,
+          p.child_turn_id, case when p.state in ('started', 'done') then now() end, case when p.state in ('not run', 'done') then now() end
+        from jsonb_to_recordset($13::jsonb) as p(call_id text, ordinal int, tool text, class text, state text, decision text,
+          arguments jsonb, args_hash text, summary text, attaches boolean, child_turn_id text)
+      ) insert into entry (conversation_id, turn_id, step, call_id, role, parts, tokens)
+      select $9, $1, $2, r.call_id, 'tool', jsonb_build_array(jsonb_build_object(
+        'kind', 'result', 'callId', r.call_id, 'tool', r.tool, 'text', r.text, 'failed', r.failed)), r.tokens
+      from jsonb_to_recordset($14::jsonb) as r(call_id text, tool text, text text, failed boolean, tokens int)`,
+    values: [
+      record.turnId,
+      record.step,
+      record.attempt.token,
+      JSON.stringify(result),
+      record.usage.model,
+      record.finishReason,
+      record.firstTokenMs,
+      calls.filter((call) => call.repeated).length,
+      facts.conversationId,
+      JSON.stringify(parts),
+      provider && JSON.stringify(provider),
+      deps.estimateTokens(shown),
+      JSON.stringify(calls.map(toEffectRow)),
+      JSON.stringify(calls.flatMap((call) => toEarlyResult(deps, call))),
+    ],
+  });
+  if (!ends) return { result, claimed: [] };
+  deps.crashPoint('outbox.insert', 'before');
+  return { result, claimed: await closing(client, deps, facts, { outcome: ends, answer: record.text }) };
+}
+
+function toPlannedCall({ written, arguments: _, refusal, repeated, brief, ...call }: CallPlan): PlannedCall {
+  return refusal === undefined ? call : { ...call, decision: call.decision === 'allow' ? 'deny' : call.decision };
+}
+
+const spawned = 'Started in the background. Its result will arrive here by itself as a message.';
+
+function toEffectRow(call: CallPlan, index: number) {
+  const waited = call.child?.wait === true;
+  const state = call.refusal !== undefined ? 'not run' : call.child ? (waited ? 'started' : 'done') : 'planned';
+  return {
+    call_id: call.callId,
+    ordinal: index + 1,
+    tool: call.tool,
+    class: call.effect,
+    state,
+    decision: call.decision,
+    arguments: call.arguments ?? {},
+    args_hash: call.argsHash ?? '',
+    summary: call.summary,
+    attaches: call.attaches ?? false,
+    child_turn_id: call.child?.turnId ?? null,
+  };
+}
+
+// A refused call has its result at once, and so has a spawn in the background: its result comes later as an inbox row.
+function toEarlyResult({ estimateTokens }: StoreDeps, call: CallPlan) {
+  const text = call.refusal ?? (call.child && !call.child.wait ? spawned : undefined);
+  if (text === undefined) return [];
+  return [
+    { call_id: call.callId, tool: call.tool, text, failed: call.refusal !== undefined, tokens: estimateTokens(text) },
+  ];
+}
+
+/**
+ * A provider that cannot answer: counts the failure in the turn's row and returns what the next delay is made from. Changes
+ * nothing when this attempt no longer holds the step.
+ */
+export async function noteOutage(
+  { pool }: StoreDeps,
+  turnId: string,
+  attempt: Attempt,
+  nextDelayMs: number,
+): Promise<Outage> {
+  const { rows } = await pool.query<Outage>({
+    name: 'note-outage',
+    text: `update turn set outage_since = coalesce(outage_since, now()), outage_failures = outage_failures + 1,
+        outage_next_at = now() + make_interval(secs => $3 / 1000.0)
+      where id = $1 and open_token = $2
+      returning outage_failures as failures, (extract(epoch from now() - outage_since) * 1000)::float8 as "lastsMs"`,
+    values: [turnId, attempt.token, nextDelayMs],
+  });
+  return rows[0] ?? { failures: 0, lastsMs: 0 };
+}
+
+const entryColumns = `id, turn_id as "turnId", step, role, parts, provider, sender, channel, at, tokens`;
+
+/**
+ * The conversation's entries from the start of its view on, oldest first, as of the last commit; the newest ones that hold about
+ * `maxTokens` together, and always those of the running turn. `after`: only entries with a larger id, for a reader that keeps the
+ * earlier ones (entries never change).
+ */
+export async function readEntries(
+  { pool }: StoreDeps,
+  {
+    conversationId,
+    turnId,
+    maxTokens,
+    after = '0',
+  }: { conversationId: string; turnId: string; maxTokens: number; after?: string },
+): Promise<Entry[]> {
+  const { rows } = await pool.query<Entry>({
+    name: 'read-entries',
+    text: `select ${entryColumns} from (
+        select e.*, sum(e.tokens) over (order by e.id desc) as running from entry e
+          join turn t on t.id = e.turn_id join conversation c on c.id = e.conversation_id
+        where e.conversation_id = $1 and t.seq >= c.view_from and e.id > $4
+      ) recent where running <= $3 or turn_id = $2 order by id`,
+    values: [conversationId, turnId, maxTokens, after],
+  });
+  return rows.map((row) => ({ ...row, at: new Date(row.at).toISOString() }));
+}
