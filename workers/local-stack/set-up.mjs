@@ -14,7 +14,8 @@ const rooms = ['workflows', 'activities', 'store', 'channels', 'schedules', 'pol
 /** What the workflow bundle is made of: the rooms that workflow code may import values from. */
 const bundledRooms = ['workflows', 'policy', 'schedules'];
 /** What is not compiled but needed beside it. The scripts that make `dist/` stay outside of it. */
-const isAsset = (path) => /\.(sql|md|go|mod|sum)$/.test(path) || /[/\\](lock|processes)\.mjs$/.test(path);
+const isAsset = (path) =>
+  /\.(sql|md|go|mod|sum|mjs)$/.test(path) && !/(durabot|set-up|bundle-workflows|write-schema)\.mjs$/.test(path);
 const slowMs = 1000;
 const stillMs = 15_000;
 
