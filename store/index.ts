@@ -4,6 +4,7 @@ import type { Ending } from './closing.js';
 import { accept, type Incoming } from './conversations.js';
 import type { StoreDeps } from './deps.js';
 import * as effects from './effects.js';
+import * as installation from './installation.js';
 import * as outbox from './outbox.js';
 import type { Attempt } from './rows.js';
 import * as transcript from './transcript.js';
@@ -37,6 +38,7 @@ export function createStore(deps: StoreDeps) {
       remember: (ref: CallRef, token: string, memo: unknown) => effects.rememberForCall(deps, ref, token, memo),
       read: (ref: CallRef) => effects.readCall(deps, ref),
       settle: (seen: effects.Effect, result: effects.CallResult) => effects.settle(deps, seen, result),
+      repeated: (turnId: string) => effects.repeatedCalls(deps, turnId),
       result: (conversationId: string, handle: string) => effects.findResult(deps, conversationId, handle),
     },
     outbox: {
@@ -51,6 +53,12 @@ export function createStore(deps: StoreDeps) {
       find: (id: string) => outbox.findRow(deps, id),
       dueDestinations: (limit?: number) => outbox.dueDestinations(deps, limit),
       notice: (turnId: string, name: string, text: string) => outbox.insertNotice(deps, turnId, name, text),
+    },
+    installation: {
+      namespaceId: () => installation.readNamespaceId(deps),
+      setNamespaceId: (id: string) => installation.writeNamespaceId(deps, id),
+      isPaused: () => installation.isPaused(deps),
+      setPaused: (paused: boolean) => installation.setPaused(deps, paused),
     },
     crashPoint: deps.crashPoint,
   };

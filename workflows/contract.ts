@@ -60,16 +60,29 @@ export interface CallOutcome {
   tainted: boolean;
 }
 
-export const taskQueue = 'durabot';
+/** A turn whose run is to be started. Its row names the run; nobody builds that id anew. */
+export interface StartableTurn extends TurnRef {
+  owner: string;
+  kind: 'chat' | 'subagent' | 'job';
+  conversationId: string;
+  channel: string;
+  /** How long the run sleeps before its first step. */
+  delayMs: number;
+}
 
-/** Where an execution stands in the engine, for the rooms that start, stop or look for runs. */
-export const workflowTypes = {
-  turn: 'turn',
-  subagent: 'subagent',
-  delivery: 'delivery',
-  sweep: 'sweep',
-  reconcile: 'reconcile',
-} as const;
+/** The engine as the other rooms see it. Every method may be repeated; each rejects when the engine cannot be reached. */
+export interface Engine {
+  /** Resolves also when the run exists already. */
+  startTurn(turn: StartableTurn): Promise<void>;
+  /** A run that is unknown or has ended is no error. */
+  cancel(workflowId: string): Promise<void>;
+  terminate(workflowId: string, reason: string): Promise<void>;
+  describe(workflowId: string): Promise<'open' | 'closed' | 'unknown'>;
+  wakeDelivery(destination: string): Promise<void>;
+  wakeReconcile(): Promise<void>;
+}
+
+export const taskQueue = 'durabot';
 
 export const searchAttributeNames = [
   'durabotConversation',

@@ -1,6 +1,7 @@
 // The contract of a tool: what it is called, what it takes, what a second try may do, and how it runs.
 // Built-in tools, and later those of MCP servers and plugins, all have this shape.
 import type { z } from 'zod';
+import type { Brief } from '../../store/children.js';
 import type { EffectClass } from '../../workflows/contract.js';
 import type { Workspace } from './workspace.js';
 
@@ -8,6 +9,8 @@ import type { Workspace } from './workspace.js';
 export interface ToolResult {
   text: string;
   failed: boolean;
+  /** `exec` alone: what its folder says when no result can be had. `unknown`: it may have happened. */
+  outcome?: 'unknown' | 'not run';
 }
 
 /** A stored result that is too large for the model, read by its handle `result:<turn>/<call>`. */
@@ -23,8 +26,18 @@ export interface ToolContext {
   key: string;
   workspace: Workspace;
   results: StoredResults;
+  /** False after a stop: an attaching tool may join what runs, and begins nothing. */
+  mayStart: boolean;
   /** Aborted by a stop, by the tool's deadline and by the loss of the attempt's token. */
   signal: AbortSignal;
+  /** What an earlier attempt of this call remembered last; undefined on the first attempt, or when none did. */
+  remembered: unknown;
+  /**
+   * Keeps a small JSON value (2 KB at most) with the call's row, for later attempts of the same call; a second value replaces the
+   * first. Resolves once it is durable, so what a tool does next finds it after a crash. Rejects when this attempt no longer holds
+   * the call: then it must do nothing more.
+   */
+  remember(value: unknown): Promise<void>;
 }
 
 export interface Tool<Input = unknown> {
@@ -44,6 +57,10 @@ export interface Tool<Input = unknown> {
   attaches?: true;
   /** A quick read of the workspace: runs as a local activity where tools share the turn's queue. */
   local?: true;
+  /** Cuts its own results and says how to go on: they reach the model whole. */
+  pages?: true;
+  /** `spawn` alone: the call is a subagent with this brief, whose row is written with the plan. */
+  brief?(input: Input): Brief;
   /** A few words for the engine's UI, from what may be shown: a file's name, a program's name. At most 80 characters are kept. */
   summary(input: Input): string;
   /**
@@ -51,6 +68,8 @@ export interface Tool<Input = unknown> {
    * result with `failed: true`. Retry: `read` and `idempotent` tools run again with the same key, `once` tools never.
    */
   run(input: Input, context: ToolContext): Promise<ToolResult>;
+  /** `exec` alone: a stop ends what runs under this call's key, and the result says how far it came. */
+  end?(input: Input, context: ToolContext): Promise<ToolResult>;
   /** A `once` tool that can look up what became of an interrupted call. */
   reconcile?(key: string): Promise<'happened' | 'cannot tell'>;
 }
