@@ -147,6 +147,22 @@ export function loadConfig({ configPath, flags = {}, environment = process.env }
   return toConfig({ settings: checked.data, home, path, fileExists: text !== undefined, flags, environment, single });
 }
 
+/** What holds when the file says nothing: for `doctor`, which looks at the rest even when the file is wrong. */
+export function defaultConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const home = folder(environment.DURABOT_HOME || join(homedir(), '.durabot'), process.cwd());
+  const settings = settingsSchema.parse({});
+  const single = readSingleVariables({}, []);
+  return toConfig({
+    settings,
+    home,
+    path: join(home, 'config.json'),
+    fileExists: false,
+    flags: {},
+    environment,
+    single,
+  });
+}
+
 function readConfigFile(path: string, mustExist: boolean): string | undefined {
   try {
     return readFileSync(path, 'utf8').replace(/^\uFEFF/, '');

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, realpath, rename, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 
 /** Replaces a file as a whole, readable by its owner only: a reader sees the old text or the new one, never half of it. */
 export async function replaceFile(path: string, content: string): Promise<void> {
@@ -35,10 +36,19 @@ export function errorCode(error: unknown): string | undefined {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : undefined;
 }
 
-/** Twelve letters that stand for one home, whichever way its path is written. */
+/** Twelve letters that stand for one home, whichever way its path is written, and before it exists. */
 export async function hashOfHome(home: string): Promise<string> {
   return createHash('sha256')
-    .update(await realpath(home))
+    .update(await realPathOf(home))
     .digest('hex')
     .slice(0, 12);
+}
+
+async function realPathOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (!isMissing(error) || dirname(path) === path) throw error;
+    return join(await realPathOf(dirname(path)), basename(path));
+  }
 }

@@ -308,6 +308,11 @@ async function waitUntilReady(databaseUrl: string, whose: 'ours' | 'given', runs
   }
 }
 
+/** Does it let us in now? Never throws. */
+export async function isPostgresReady(databaseUrl: string): Promise<boolean> {
+  return (await tryToConnect(databaseUrl)) === undefined;
+}
+
 async function tryToConnect(connectionString: string): Promise<Error | undefined> {
   const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5000 });
   client.on('error', () => undefined); // the connection is only a question; its end is no event

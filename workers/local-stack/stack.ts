@@ -1,5 +1,5 @@
 // The two servers that durabot needs, as one thing: opened, found and stopped together.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Endpoints, removeEndpoints } from './endpoints.js';
 import { findPostgres, openPostgres, stopPostgres } from './postgres.js';
@@ -64,6 +64,7 @@ export async function findLocalStack(settings: StackSettings): Promise<FoundStac
 export async function stopLocalStack(
   settings: StackSettings,
 ): Promise<{ temporal?: number | undefined; postgres?: number | undefined }> {
+  if (!(await stat(settings.home).catch(() => undefined))) return {}; // a home that was never made holds nothing to stop
   await makeHome(settings.home);
   await removeEndpoints(settings.home);
   const temporal = await stopTemporal(settings); // first: its workers lose their engine before they lose their store
