@@ -26,7 +26,12 @@ export interface Outage {
 /** Our own timers and the ends of a stream that nobody announced: as transient as a lost connection. */
 export class ModelSilence extends Error {
   override name = 'ModelSilence';
-  readonly how: 'no answer in time' | 'silence in the stream' | 'stream took too long' | 'stream ended early';
+  readonly how:
+    | 'no answer in time'
+    | 'silence in the stream'
+    | 'stream took too long'
+    | 'stream ended early'
+    | 'error in the stream';
   constructor(how: ModelSilence['how']) {
     super(`The model gave ${how}`);
     this.how = how;
