@@ -1,7 +1,7 @@
 // What is to be said, where, and what became of it. A row that is being sent is its own lock: nobody passes it, and its token
 // refuses every write of a sender that has been given up.
 import type { StoreDeps } from './deps.js';
-import type { Client } from './pool.js';
+import { type Client, type Pool, violates } from './pool.js';
 import type { TurnRow } from './rows.js';
 
 /** `answer`, `notice:<n>`, `card:<call>`, `call:<call>`, `preview`. */
@@ -140,55 +140,67 @@ interface ClaimQueryRow extends Omit<ClaimedRow, 'destination' | 'token'> {
   thread: string;
 }
 
+interface Looked {
+  id: string | null;
+  /** A row is due or being sent: when none was claimed, somebody else has it. */
+  due: boolean;
+  seen: string | null;
+  silent: boolean | null;
+  nextInMs: number | null;
+}
+
+// Judged on the row as it is when it is locked, not as the snapshot showed it: between the two another sender may have claimed it
+// (then it was unknown) or have sent it (then it is no longer ours to claim).
 const claimSql = `
   with open as (
-    select o.id, o.state, o.not_before, bool_or(o.state = 'pending' and coalesce(o.next_try_at > now(), false))
-      over (partition by coalesce(o.turn_id, o.delivery_key) order by o.id) as held
+    select o.id, o.state, o.renewed_at, greatest(o.not_before, max(o.next_try_at) filter (where o.state = 'pending')
+      over (partition by coalesce(o.turn_id, o.delivery_key) order by o.id)) as due_at
     from outbox o where o.destination = $1 and o.state in ('pending', 'sending')
   ), next as (
-    select id, state from open where state = 'sending' or (not held and not_before <= now())
-    order by state = 'sending' desc, id limit 1
+    select id, case when state = 'sending' then renewed_at end as seen from open
+    where state = 'sending' or due_at <= now() order by state = 'sending' desc, id limit 1
   ), claimed as (
     update outbox o set state = 'sending', token = $2, holder = $3, renewed_at = now(), tries = tries + 1,
-      was_unknown = was_unknown or next.state = 'sending'
-    from next where o.id = next.id and (o.state = 'pending' or o.holder = $3
-      or (abs(extract(epoch from now() - o.renewed_at)) > 2 and o.renewed_at::text = $4))
+      was_unknown = o.was_unknown or o.state = 'sending'
+    from next where o.id = next.id and (o.state = 'pending' or (o.state = 'sending' and (o.holder = $3
+      or (abs(extract(epoch from now() - o.renewed_at)) > 2 and o.renewed_at::text = $4))))
     returning o.*
   ) select c.id, c.delivery_key as "deliveryKey", c.turn_id as "turnId", c.part, c.body ->> 'text' as text,
-    c.was_unknown as "wasUnknown", c.tries, a.channel, a.account, a.chat, a.thread
-  from claimed c join address a on a.id = c.destination`;
+    c.was_unknown as "wasUnknown", c.tries, a.channel, a.account, a.chat, a.thread,
+    n.id is not null as due, n.seen::text as seen, abs(extract(epoch from now() - n.seen)) > 2 as silent,
+    (extract(epoch from w.due_at - now()) * 1000)::float8 as "nextInMs"
+  from (select min(due_at) as due_at from open) w left join next n on true left join claimed c on true
+    left join address a on a.id = c.destination`;
 
 /**
  * Claims the oldest due row of a destination. `holder` names the activity that sends: its next attempt takes its row over at once,
- * anybody else after 2 s without a sign of life, seen twice.
+ * anybody else after 2 s without a sign of life, seen twice. Retry: a claim whose answer was lost finds its row in `sending`, and
+ * looks before it sends.
  */
 export async function claimRow(
   { pool, crashPoint }: StoreDeps,
   { destination, holder, token, seen }: { destination: string; holder: string; token: string; seen?: string },
 ): Promise<Claim> {
-  const { rows } = await pool.query<ClaimQueryRow>({
-    name: 'claim-row',
-    text: claimSql,
-    values: [destination, token, holder, seen ?? null],
-  });
-  const claimed = rows[0];
-  if (claimed) {
+  const found = await claimOldest(pool, [destination, token, holder, seen ?? null]);
+  if (!found) return { kind: 'busy', seen: '', silent: false };
+  const { due, seen: lastSign, silent, nextInMs, channel, account, chat, thread, ...row } = found;
+  if (row.id !== null) {
     crashPoint('outbox.send', 'before');
-    const { channel, account, chat, thread, ...row } = claimed;
     return { kind: 'row', row: { ...row, token, destination: { id: destination, channel, account, chat, thread } } };
   }
-  const { rows: open } = await pool.query<{ sending: boolean; seen: string | null; silent: boolean; waitMs: number }>({
-    name: 'open-rows',
-    text: `select state = 'sending' as sending, renewed_at::text as seen,
-        coalesce(abs(extract(epoch from now() - renewed_at)) > 2, true) as silent,
-        (extract(epoch from greatest(not_before, coalesce(next_try_at, not_before)) - now()) * 1000)::float8 as "waitMs"
-      from outbox where destination = $1 and state in ('pending', 'sending') order by sending desc, "waitMs"`,
-    values: [destination],
-  });
-  const first = open[0];
-  if (!first) return { kind: 'nothing due', nextInMs: null };
-  if (first.sending) return { kind: 'busy', seen: first.seen ?? '', silent: first.silent };
-  return { kind: 'nothing due', nextInMs: Math.max(0, Math.ceil(first.waitMs)) };
+  if (due) return { kind: 'busy', seen: lastSign ?? '', silent: silent ?? false };
+  return { kind: 'nothing due', nextInMs: nextInMs === null ? null : Math.max(0, Math.ceil(nextInMs)) };
+}
+
+async function claimOldest(pool: Pool, values: unknown[]): Promise<(ClaimQueryRow & Looked) | null> {
+  try {
+    const { rows } = await pool.query<ClaimQueryRow & Looked>({ name: 'claim-row', text: claimSql, values });
+    return rows[0] ?? null;
+  } catch (error) {
+    // Two senders chose different rows at the same moment: the second one is refused by the index and comes again.
+    if (violates(error, 'one_row_is_sent_at_a_time')) return null;
+    throw error;
+  }
 }
 
 /** A sign of life of a sender; false when the row has been taken over. */
@@ -222,7 +234,10 @@ export async function markSent(
   return marked;
 }
 
-/** Surely not sent: the row waits for its next try, and holds back the later parts of its turn until then. */
+/**
+ * Surely not sent: the row waits for its next try, and holds back the later parts of its turn until then. False when another sender
+ * has taken it over. Retry: true for our own release.
+ */
 export async function releaseRow(
   { pool }: StoreDeps,
   row: ClaimedRow,
@@ -233,7 +248,7 @@ export async function releaseRow(
     await pool.query({
       name: 'release-row',
       text: `update outbox set state = 'pending', next_try_at = now() + make_interval(secs => $3 / 1000.0), reason = $4
-        where id = $1 and token = $2 and state = 'sending'`,
+        where id = $1 and token = $2 and state in ('sending', 'pending')`,
       values: [row.id, row.token, delayMs, reason],
     }),
   );
@@ -241,7 +256,7 @@ export async function releaseRow(
 
 /**
  * A row for the dead letters, with the rest of its turn; later turns go on. `unknown`: the channel's policy is not to send again
- * what may have arrived.
+ * what may have arrived. False when another sender has taken the row over. Retry: true for our own burial.
  */
 export async function buryRow(
   { pool }: StoreDeps,
@@ -253,10 +268,12 @@ export async function buryRow(
     await pool.query({
       name: 'bury-row',
       text: `with buried as (
-          update outbox set state = $3, reason = $4 where id = $1 and token = $2 and state = 'sending' returning id, turn_id
+          update outbox set state = $3, reason = $4 where id = $1 and token = $2 and state in ('sending', $3)
+          returning id, turn_id, destination
         ), rest as (
           update outbox o set state = 'failed', reason = 'an earlier part of this reply could not be delivered'
-          from buried b where $3 = 'failed' and o.turn_id = b.turn_id and o.id > b.id and o.state = 'pending'
+          from buried b where $3 = 'failed' and o.destination = b.destination and o.turn_id = b.turn_id and o.id > b.id
+            and o.state = 'pending'
         ) select id from buried`,
       values: [row.id, row.token, state, reason],
     }),

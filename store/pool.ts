@@ -59,3 +59,8 @@ export function isStoreAway(error: unknown): boolean {
     message,
   );
 }
+
+/** The named constraint or unique index refused a row. */
+export function violates(error: unknown, constraint: string): boolean {
+  return typeof error === 'object' && error !== null && 'constraint' in error && error.constraint === constraint;
+}

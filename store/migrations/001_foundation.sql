@@ -236,6 +236,7 @@ create table outbox (
   sent_at timestamptz
 );
 create index outbox_open on outbox (destination, id) where state in ('pending', 'sending');
+create unique index one_row_is_sent_at_a_time on outbox (destination) where state = 'sending';
 
 insert into person (role, name) values ('owner', null);
 insert into account_person (channel, account, external_user_id, person_id)
