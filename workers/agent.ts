@@ -39,6 +39,7 @@ export interface AgentOptions {
   timeZone: string;
   contextBlockLimit?: number;
   reasoningEffort?: string;
+  temperature: number;
   maxResultChars: number;
   maxRequests: number;
   /** The name that runs carry in the engine's UI. */
@@ -97,7 +98,12 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     requests: createRequests(options.maxRequests),
     reconcile: () => watch.reconcile(),
   };
-  const askStep = createAskStep({ ...deps, localReads: true, contextBlockLimit: options.contextBlockLimit });
+  const askStep = createAskStep({
+    ...deps,
+    localReads: true,
+    contextBlockLimit: options.contextBlockLimit,
+    reasoningEffort: options.reasoningEffort,
+  });
   const activities = createActivities({ ...deps, askStep });
   const worker = await Worker.create({
     connection,

@@ -158,6 +158,6 @@ function sayInPieces(
       store.crashPoint('model.first-token', 'before');
       say();
       store.crashPoint('model.first-token', 'after');
-    } else timer ??= setTimeout(say, pieceMs);
+    } else if (!timer) timer = setTimeout(say, pieceMs);
   };
 }

@@ -40,6 +40,9 @@ export interface ToolContext {
   remember(value: unknown): Promise<void>;
 }
 
+/** Written as a method, so that a `Tool<Input>` is a `Tool` like its `run`. */
+type TimeoutOf<Input> = { of(input: Input): number }['of'];
+
 export interface Tool<Input = unknown> {
   name: string;
   description: string;
@@ -48,7 +51,7 @@ export interface Tool<Input = unknown> {
   effect: EffectClass;
   defaultPolicy: 'allow' | 'ask' | 'deny';
   /** The tool's own deadline; the attempt's limit lies above it, so that the tool answers and not the server. */
-  timeoutMs: number | ((input: Input) => number);
+  timeoutMs: number | TimeoutOf<Input>;
   /** Reads text from outside: from then on the turn is tainted. */
   taints?: boolean;
   /** Can carry data out of this machine. A GET can, too. */
