@@ -3,6 +3,7 @@
 import type { StoreDeps } from './deps.js';
 import type { Client } from './pool.js';
 import { type TurnLimits, type TurnRow, type TurnSettings, toOwner, toTurnId } from './rows.js';
+import { toJson, toText } from './stored-text.js';
 import type { CallPlan } from './transcript.js';
 
 export interface Brief {
@@ -51,18 +52,18 @@ async function insertChild(client: Client, deps: StoreDeps, parent: TurnRow, cal
       ) select id from made`,
     values: [
       parent.conversationId,
-      brief.label,
+      brief.label === null ? null : toText(brief.label),
       workflowId,
       parent.personId,
-      JSON.stringify(brief.settings),
-      JSON.stringify(limits),
+      toJson(brief.settings),
+      toJson(limits),
       parent.rootTurnId,
       parent.id,
       callId,
       wait,
       parent.depth + 1,
       parent.tainted,
-      JSON.stringify({ text: brief.task, sender: null, tokens: deps.estimateTokens(brief.task) }),
+      toJson({ text: brief.task, sender: null, tokens: deps.estimateTokens(brief.task) }),
     ],
   });
   const conversationId = rows[0]?.id ?? '';

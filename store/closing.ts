@@ -6,6 +6,7 @@ import { enterAtClosing } from './joining.js';
 import { insertReply } from './outbox.js';
 import type { Client } from './pool.js';
 import { type ClaimedTurn, type TurnRow, turnColumns } from './rows.js';
+import { toJson, toText } from './stored-text.js';
 
 export interface Ending {
   outcome: TurnOutcome;
@@ -32,7 +33,7 @@ export async function closing(client: Client, deps: StoreDeps, turn: TurnRow, en
     values: [turn.id, ending.outcome, ending.reason ?? null],
   });
   const waiting = await enterAtClosing(client, turn, stopped ? turn.markPosition : null);
-  const text = ending.answer ?? (await writeNotice(client, deps, turn, ending, waiting));
+  const text = toText(ending.answer ?? (await writeNotice(client, deps, turn, ending, waiting)));
   if (turn.addressId) await insertReply(client, deps, turn, ending.answer === undefined ? 'notice:0' : 'answer', text);
   const claimed = await settleChildren(client, deps, turn);
   const next = await claimNext(client, deps, turn.conversationId);
@@ -63,7 +64,7 @@ async function settleOpenCalls(client: Client, turn: TurnRow, neverRan: Readonly
         'kind', 'result', 'callId', call_id, 'tool', tool, 'text', $4::jsonb ->> state, 'failed', true)), 20
       from settled order by step, ordinal
       on conflict do nothing`,
-    values: [turn.id, turn.conversationId, [...neverRan], JSON.stringify(unfinished)],
+    values: [turn.id, turn.conversationId, [...neverRan], toJson(unfinished)],
   });
 }
 
@@ -79,7 +80,7 @@ async function writeNotice(
   await client.query({
     name: 'write-notice',
     text: `insert into entry (conversation_id, turn_id, role, parts, tokens) values ($1, $2, 'notice', $3, $4)`,
-    values: [turn.conversationId, turn.id, JSON.stringify([{ kind: 'text', text }]), deps.estimateTokens(text)],
+    values: [turn.conversationId, turn.id, toJson([{ kind: 'text', text }]), deps.estimateTokens(text)],
   });
   return text;
 }
@@ -184,7 +185,7 @@ async function reportToParent(
       child.markPosition !== null ? 'note' : 'result',
       parent.personId,
       parent.addressId,
-      JSON.stringify({ text: told, sender: child.label, tokens: deps.estimateTokens(told) }),
+      toJson({ text: told, sender: child.label, tokens: deps.estimateTokens(told) }),
     ],
   });
   const next = rows[0]?.free ? await claimNext(client, deps, parent.conversationId) : null;

@@ -5,6 +5,7 @@ import { insertCommandReply } from './outbox.js';
 import type { Client } from './pool.js';
 import type { ClaimedTurn, StopTarget, TurnSettings } from './rows.js';
 import { markConversation } from './stop.js';
+import { toJson, toText } from './stored-text.js';
 import { inTransaction } from './transaction.js';
 
 /** What a channel hands in. The address is verified by the platform; a display name decides nothing. */
@@ -96,7 +97,7 @@ async function findPlace(client: Client, incoming: Incoming): Promise<Place> {
 }
 
 function toTitle(text: string): string {
-  const line = text.trim().split('\n')[0] ?? '';
+  const line = toText(text).trim().split('\n')[0] ?? '';
   return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }
 
@@ -159,8 +160,8 @@ async function insertRow(
       place.addressId,
       place.conversationId,
       conversation.position,
-      JSON.stringify({ text, sender: sender ?? null, delayMs, tokens: deps.estimateTokens(text) }),
-      JSON.stringify(incoming.settings ?? {}),
+      toJson({ text, sender: sender ?? null, delayMs, tokens: deps.estimateTokens(text) }),
+      toJson(incoming.settings ?? {}),
     ],
   });
   return rows[0] ? { id: rows[0].id, position: conversation.position, active: conversation.active } : null;
@@ -198,7 +199,7 @@ async function actOn(client: Client, deps: StoreDeps, incoming: Incoming, place:
     await client.query('update conversation set view_from = next_seq where id = $1', [place.conversationId]);
   }
   const acted: Acted = { stopped: targets, reply: replyTo(incoming.command, targets.length) };
-  await client.query('update inbox set acted = $2 where id = $1', [row.id, JSON.stringify(acted)]);
+  await client.query('update inbox set acted = $2 where id = $1', [row.id, toJson(acted)]);
   const { channel, externalId } = incoming;
   await insertCommandReply(client, deps, { externalId, addressId: place.addressId, channel, text: acted.reply });
   return { claimed, acted };

@@ -5,6 +5,7 @@ import { lockTurn } from './closing.js';
 import type { StoreDeps } from './deps.js';
 import type { Client, Pool } from './pool.js';
 import { type Attempt, conversationOf, overtaken, type TurnState } from './rows.js';
+import { toJson, toText } from './stored-text.js';
 import { inTransaction } from './transaction.js';
 
 export type EffectState = 'planned' | 'started' | CallOutcome['outcome'];
@@ -214,9 +215,9 @@ async function writeResult(
       result.hash ?? null,
       bytes,
       result.tainted ?? false,
-      result.whole ?? null,
+      result.whole === undefined ? null : toText(result.whole),
       conversationOf(turnId),
-      JSON.stringify(part),
+      toJson(part),
       deps.estimateTokens(result.text),
     ],
   });
@@ -243,7 +244,7 @@ export async function rememberForCall(
   const { rowCount } = await pool.query({
     name: 'remember-for-call',
     text: `update effect set memo = $4 where turn_id = $1 and call_id = $2 and token = $3 and state = 'started'`,
-    values: [turnId, callId, token, JSON.stringify(memo)],
+    values: [turnId, callId, token, toJson(memo)],
   });
   if (rowCount === 0) throw overtaken('A later attempt has this call');
 }

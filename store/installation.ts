@@ -1,5 +1,6 @@
 // Facts about this installation as a whole.
 import type { StoreDeps } from './deps.js';
+import { toJson } from './stored-text.js';
 
 async function readFact(deps: Pick<StoreDeps, 'pool'>, key: string): Promise<unknown> {
   const { rows } = await deps.pool.query<{ value: unknown }>('select value from installation where key = $1', [key]);
@@ -9,7 +10,7 @@ async function readFact(deps: Pick<StoreDeps, 'pool'>, key: string): Promise<unk
 async function writeFact(deps: Pick<StoreDeps, 'pool'>, key: string, value: unknown): Promise<void> {
   await deps.pool.query(
     `insert into installation (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value`,
-    [key, JSON.stringify(value)],
+    [key, toJson(value)],
   );
 }
 

@@ -3,6 +3,7 @@
 import type { StoreDeps } from './deps.js';
 import { type Client, type Pool, violates } from './pool.js';
 import type { TurnRow } from './rows.js';
+import { toJson, toText } from './stored-text.js';
 
 /** `answer`, `notice:<n>`, `card:<call>`, `call:<call>`, `preview`. */
 export type ReplySource = string;
@@ -49,7 +50,7 @@ async function insertParts(
 ): Promise<void> {
   // What stands in the transcript is visible in the terminal, the console and the API.
   const visible = deps.transcriptChannels.includes(channel);
-  const parts = visible ? [text] : deps.split(channel, text);
+  const parts = (visible ? [text] : deps.split(channel, text)).map(toText);
   await client.query({
     name: 'insert-parts',
     text: `insert into outbox (delivery_key, destination, turn_id, source, part, state, body, sent_at)
@@ -227,7 +228,7 @@ export async function markSent(
       name: 'mark-sent',
       text: `update outbox set state = 'sent', receipt = $3, sent_at = now(), flagged = flagged or $4, next_try_at = null
         where id = $1 and token = $2 and state in ('sending', 'sent')`,
-      values: [row.id, row.token, JSON.stringify(receipt ?? null), flagged],
+      values: [row.id, row.token, toJson(receipt), flagged],
     }),
   );
   crashPoint('outbox.mark', 'after');
@@ -249,7 +250,7 @@ export async function releaseRow(
       name: 'release-row',
       text: `update outbox set state = 'pending', next_try_at = now() + make_interval(secs => $3 / 1000.0), reason = $4
         where id = $1 and token = $2 and state in ('sending', 'pending')`,
-      values: [row.id, row.token, delayMs, reason],
+      values: [row.id, row.token, delayMs, toText(reason)],
     }),
   );
 }
@@ -275,7 +276,7 @@ export async function buryRow(
           from buried b where $3 = 'failed' and o.destination = b.destination and o.turn_id = b.turn_id and o.id > b.id
             and o.state = 'pending'
         ) select id from buried`,
-      values: [row.id, row.token, state, reason],
+      values: [row.id, row.token, state, toText(reason)],
     }),
   );
 }

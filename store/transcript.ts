@@ -18,6 +18,7 @@ import {
   type TurnRow,
   turnColumns,
 } from './rows.js';
+import { toJson } from './stored-text.js';
 import { inTransaction } from './transaction.js';
 import { type BookedUsage, bookUsage } from './usage.js';
 
@@ -235,6 +236,7 @@ async function writeStep(client: Client, deps: StoreDeps, facts: Facts, record: 
   const shown = `${record.text}${calls.map((call) => call.written).join('')}`;
   const provider =
     record.providerBlock === undefined ? null : { name: record.usage.provider, block: record.providerBlock };
+  // The results of refused calls read from `said`: the parts of one statement run in no order, and a result comes after its call.
   await client.query({
     name: 'record-step',
     text: `with recorded as (
@@ -244,7 +246,7 @@ async function writeStep(client: Client, deps: StoreDeps, facts: Facts, record: 
       ), counted as (
         update turn set steps = steps + 1, refusals = refusals + $8, outage_since = null, outage_failures = 0, outage_next_at = null where id = $1
       ), said as (
-        insert into entry (conversation_id, turn_id, step, role, parts, provider, tokens) values ($9, $1, $2, 'assistant', $10, $11, $12)
+        insert into entry (conversation_id, turn_id, step, role, parts, provider, tokens) values ($9, $1, $2, 'assistant', $10, $11, $12) returning id
       ), planned as (
         insert into effect (turn_id, call_id, step, ordinal, tool, class, state, decision, arguments, args_hash, summary, attaches,
           child_turn_id, started_at, ended_at)
@@ -255,22 +257,22 @@ async function writeStep(client: Client, deps: StoreDeps, facts: Facts, record: 
       ) insert into entry (conversation_id, turn_id, step, call_id, role, parts, tokens)
       select $9, $1, $2, r.call_id, 'tool', jsonb_build_array(jsonb_build_object(
         'kind', 'result', 'callId', r.call_id, 'tool', r.tool, 'text', r.text, 'failed', r.failed)), r.tokens
-      from jsonb_to_recordset($14::jsonb) as r(call_id text, tool text, text text, failed boolean, tokens int)`,
+      from said, jsonb_to_recordset($14::jsonb) as r(call_id text, tool text, text text, failed boolean, tokens int)`,
     values: [
       record.turnId,
       record.step,
       record.attempt.token,
-      JSON.stringify(result),
+      toJson(result),
       record.usage.model,
       record.finishReason,
       record.firstTokenMs,
       calls.filter((call) => call.repeated).length,
       facts.conversationId,
-      JSON.stringify(parts),
-      provider && JSON.stringify(provider),
+      toJson(parts),
+      provider && toJson(provider),
       deps.estimateTokens(shown),
-      JSON.stringify(calls.map(toEffectRow)),
-      JSON.stringify(calls.flatMap((call) => toEarlyResult(deps, call))),
+      toJson(calls.map(toEffectRow)),
+      toJson(calls.flatMap((call) => toEarlyResult(deps, call))),
     ],
   });
   if (!ends) return { result, claimed: [] };
