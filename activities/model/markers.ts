@@ -2,7 +2,7 @@
 
 const marker = /\[\s*(\/?)\s*(durabot\s+(?:runtime|note))/gi;
 const runtimeBlock = /\n*\[durabot runtime\]\n[\s\S]*?\n\[\/durabot runtime\]/g;
-const noteBlock = /\[durabot note\]\n[\s\S]*?\n\[\/durabot note\]/g;
+const noteBlock = /\[durabot note\]\n([\s\S]*?)\n\[\/durabot note\]/g;
 
 /** Text from outside that imitates a marker no longer does. */
 export function escapeMarkers(text: string): string {
@@ -34,6 +34,11 @@ export function noteText(text: string): string {
 /** What the person wrote, without what durabot put around it. */
 export function wordsOfPerson(text: string): string {
   return text.replace(runtimeBlock, '').replace(noteBlock, '').trim();
+}
+
+/** The notes that stand in a message, without their markers. */
+export function notesIn(text: string): string[] {
+  return [...text.matchAll(noteBlock)].map(([, note = '']) => note);
 }
 
 function oneLine(text: string): string {
