@@ -45,7 +45,7 @@ export interface AgentOptions {
   /** The name that runs carry in the engine's UI. */
   modelName: string;
   choose(settings: TurnSettings): ChosenModel;
-  systemPrompt(settings: TurnSettings): Promise<string>;
+  systemPrompt(settings: TurnSettings, subagent: boolean): Promise<string>;
   outageNotice(turnId: string): string;
   onError(message: string, error: unknown): void;
 }
@@ -68,7 +68,11 @@ export interface Agent {
 export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { temporal, onError } = options;
   const store = createStore(options.storeDeps);
-  const listener = await openListener(options.databaseUrl, (error) => onError('Listening was interrupted', error));
+  const listener = await openListener({
+    databaseUrl: options.databaseUrl,
+    onError: (error) => onError('Listening was interrupted', error),
+    asWorker: true,
+  });
   const connection = await NativeConnection.connect({ address: temporal.address });
   const client = new Client({ connection, namespace: temporal.namespace });
   const engine = createEngine({ client, taskQueue: temporal.taskQueue, eager: true, modelName: options.modelName });

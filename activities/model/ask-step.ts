@@ -8,9 +8,10 @@ import type { BookedUsage } from '../../store/usage.js';
 import { toolSpec } from '../tools/arguments.js';
 import { deepestTurn } from '../tools/spawn.js';
 import type { Tool } from '../tools/tool.js';
+import { type Answer, askModel } from './ask-model.js';
 import { type BuiltContext, budgetAfterRejection, buildContext, contextBudget } from './context.js';
 import { failureTypeOf, windowTokensOf } from './failures.js';
-import type { ChosenModel, ModelCall, ModelPrice, ModelProvider, ModelRequest, ModelUsage, ToolSpec } from './model.js';
+import type { ChosenModel, ModelPrice, ModelUsage, ToolSpec } from './model.js';
 import { planCalls } from './plan-calls.js';
 
 export type StepAnswer = Omit<StepRecord, 'turnId' | 'step' | 'attempt'>;
@@ -36,7 +37,7 @@ export interface AskDeps {
   /** Throws a sentence for the person when the settings name a model that nothing serves. */
   choose(settings: TurnSettings): ChosenModel;
   /** Equal from turn to turn while the persona's files are. */
-  systemPrompt(settings: TurnSettings): Promise<string>;
+  systemPrompt(settings: TurnSettings, subagent: boolean): Promise<string>;
 }
 
 const mostShrinks = 2;
@@ -60,7 +61,7 @@ export function createAskStep(deps: AskDeps): AskStep {
     });
     const [entries, system] = await Promise.all([
       deps.store.transcript.entries({ conversationId: turn.conversationId, turnId: turn.id, maxTokens: budgetTokens }),
-      deps.systemPrompt(turn.settings),
+      deps.systemPrompt(turn.settings, turn.kind === 'subagent'),
     ]);
     const build = (budget: number) =>
       buildContext({
@@ -117,7 +118,7 @@ async function askWithinWindow(
   for (let shrinks = 0; ; shrinks++) {
     const context = build(budget);
     try {
-      return await askModel(chosen.provider, context.request, options);
+      return await askModel(chosen.provider, context.request, { ...options, inputTokens: context.tokens });
     } catch (error) {
       if (shrinks === mostShrinks || options.signal.aborted || failureTypeOf(error) !== 'ModelContextTooLong')
         throw error;
@@ -153,24 +154,4 @@ function toCost(price: ModelPrice, { inputTokens, cachedTokens, outputTokens }: 
   return Math.round(
     (fresh * price.inputMicros + cachedTokens * price.cachedMicros + outputTokens * price.outputMicros) / 1_000_000,
   );
-}
-
-interface Answer {
-  text: string;
-  calls: ModelCall[];
-  usage: ModelUsage;
-  estimated: boolean;
-  requests: number;
-  finishReason: string;
-  providerBlock?: unknown;
-}
-
-async function askModel(
-  provider: ModelProvider,
-  request: ModelRequest,
-  options: { signal: AbortSignal; onText(text: string): void },
-): Promise<Answer> {
-  const reply = await provider.generate(request, options.onText, options.signal);
-  const usage = reply.usage ?? { inputTokens: 0, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 };
-  return { ...reply, usage, estimated: reply.usage === undefined, requests: 1 };
 }
