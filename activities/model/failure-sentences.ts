@@ -58,6 +58,10 @@ const sentences: Record<ModelFailureType, (names: Names) => [failed: string, rem
     `${model} gave an answer of more than 10 MB, which was cut off`,
     'Ask for less at once, then send your message again.',
   ],
+  ModelNotChosen: () => [
+    'No configured provider can serve the model that was chosen',
+    'Check agents.defaults.model, agents.defaults.provider and the keys with `durabot doctor`, or run `durabot setup`, then send your message again.',
+  ],
 };
 
 /** Plain text without the provider's words. An unknown type still gives a sentence: a turn never ends in silence. */

@@ -13,6 +13,7 @@ export const modelFailureTypes = [
   'ModelContextTooLong',
   'ModelRefused',
   'ModelAnswerTooLarge',
+  'ModelNotChosen',
 ] as const;
 
 export type ModelFailureType = (typeof modelFailureTypes)[number];
