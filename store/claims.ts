@@ -34,9 +34,9 @@ const claimSql = `
       first.kind <> 'firing' and i.kind in ('message', 'result')
       and i.person_id = first.person_id and i.address_id is not distinct from first.address_id))
   )
-  select made.seq, made.kind, first.channel,
+  select made.seq, made.kind, coalesce(a.channel, made.kind) as channel,
     coalesce(greatest(0, extract(epoch from made.not_before - now()) * 1000), 0)::int as "delayMs"
-  from made, first`;
+  from made cross join first left join address a on a.id = first.address_id`;
 
 /**
  * Claims a turn for the oldest waiting message, or releases the conversation when nothing waits. `owner`: the run that claims it
@@ -66,15 +66,26 @@ export async function claimNext(
   };
 }
 
-/** The conversation's turn that waits for its run, if there is one: started again by whoever finds a commit done. */
-export async function findClaimed(client: Client, conversationId: string): Promise<ClaimedTurn[]> {
+/**
+ * Turns that wait for their run and are started again by whoever finds a commit done: the conversation's, its parent's, which the
+ * result of a subagent may have opened, and the background subagents of a turn that has closed.
+ */
+export async function findClaimed(
+  client: Client,
+  conversationId: string,
+  closedTurnId: string | null = null,
+): Promise<ClaimedTurn[]> {
   const { rows } = await client.query<ClaimedTurn>({
     name: 'find-claimed',
     text: `select t.id as "turnId", t.owner, t.kind, t.conversation_id as "conversationId", coalesce(a.channel, t.kind) as channel,
         coalesce(greatest(0, extract(epoch from t.not_before - now()) * 1000), 0)::int as "delayMs"
       from turn t left join address a on a.id = t.address_id
-      where t.conversation_id = $1 and t.state = 'claimed'`,
-    values: [conversationId],
+      where t.id in (
+        select id from turn where state = 'claimed'
+          and conversation_id in ($1, (select parent_conversation_id from conversation where id = $1))
+        union all select id from turn where state = 'claimed' and parent_turn_id = $2 and not waited)
+      order by t.conversation_id`,
+    values: [conversationId, closedTurnId],
   });
   return rows;
 }

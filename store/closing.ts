@@ -35,9 +35,9 @@ export async function closing(client: Client, deps: StoreDeps, turn: TurnRow, en
   const waiting = await enterAtClosing(client, turn, stopped ? turn.markPosition : null);
   const text = toText(ending.answer ?? (await writeNotice(client, deps, turn, ending, waiting)));
   if (turn.addressId) await insertReply(client, deps, turn, ending.answer === undefined ? 'notice:0' : 'answer', text);
-  const claimed = await settleChildren(client, deps, turn);
+  // The next turn first: a stopped child's note, written below, must not find the conversation free.
   const next = await claimNext(client, deps, turn.conversationId);
-  if (next) claimed.push(next);
+  const claimed = [...(next ? [next] : []), ...(await settleChildren(client, deps, turn))];
   if (turn.parentTurnId) claimed.push(...(await reportToParent(client, deps, turn, ending.outcome, text)));
   // Whoever shows this turn waits for the word; a listener that misses it finds the row.
   await client.query({ name: 'notify-turn', text: `select pg_notify('durabot_turn', $1)`, values: [turn.id] });
@@ -89,7 +89,7 @@ async function writeNotice(
 async function settleChildren(client: Client, deps: StoreDeps, turn: TurnRow): Promise<ClaimedTurn[]> {
   const { rows } = await client.query<TurnRow>({
     name: 'claimed-children',
-    text: `select ${turnColumns} from turn t where t.parent_turn_id = $1 and t.state = 'claimed' order by t.id`,
+    text: `select ${turnColumns} from turn t where t.parent_turn_id = $1 and t.state = 'claimed' order by t.conversation_id`,
     values: [turn.id],
   });
   const claimed: ClaimedTurn[] = [];
@@ -98,17 +98,10 @@ async function settleChildren(client: Client, deps: StoreDeps, turn: TurnRow): P
     const child = await lockTurn(client, seen.id);
     if (child?.state !== 'claimed') continue; // it began meanwhile and finds out at its first step
     if (child.waited || turn.markPosition !== null) {
-      claimed.push(...(await closing(client, deps, { ...child, parentTurnId: null }, { outcome: 'stopped' })));
-      if (!child.waited)
-        claimed.push(
-          ...(await reportToParent(
-            client,
-            deps,
-            child,
-            'stopped',
-            deps.notice({ outcome: 'stopped', reason: null, waiting: [] }),
-          )),
-        );
+      // The parent's call has its result already. A mark of the parent's is the child's, so that it reports by a note.
+      const { parentTurnId, markPosition } = child;
+      const ending = { ...child, parentTurnId: child.waited ? null : parentTurnId, markPosition: markPosition ?? '0' };
+      claimed.push(...(await closing(client, deps, ending, { outcome: 'stopped' })));
     } else
       claimed.push({
         turnId: child.id,

@@ -145,7 +145,7 @@ export function openStep(
       if (facts.owner !== attempt.workflowId) return settled({ state: 'superseded', calls: [] });
       if (facts.recorded) {
         const closed = facts.recorded.state !== 'open';
-        return settled(facts.recorded, closed ? await findClaimed(client, facts.conversationId) : []);
+        return settled(facts.recorded, closed ? await findClaimed(client, facts.conversationId, turnId) : []);
       }
       if (!mayGoOn(facts)) return settled(standing(facts));
       const overtakenBy =
@@ -201,7 +201,11 @@ export async function recordStep(deps: StoreDeps, record: StepRecord): Promise<R
     async (client): Promise<Recorded | 'overtaken'> => {
       const facts = await lockFacts(client, turnId, step);
       if (facts.recorded && facts.recordedToken === attempt.token) {
-        return { result: facts.recorded, claimed: await findClaimed(client, facts.conversationId) };
+        const closed = facts.recorded.state !== 'open';
+        return {
+          result: facts.recorded,
+          claimed: closed ? await findClaimed(client, facts.conversationId, turnId) : [],
+        };
       }
       const counts = mayGoOn(facts) && facts.openToken === attempt.token && !facts.recorded;
       await bookUsage(client, {
@@ -334,12 +338,14 @@ export async function noteOutage(
   return rows[0] ?? { failures: 0, lastsMs: 0 };
 }
 
-const entryColumns = `id, turn_id as "turnId", step, role, parts, provider, sender, channel, at, tokens`;
+const entryColumns = `e.id, e.turn_id as "turnId", e.step, e.role, e.parts, e.provider, e.sender, e.channel, e.at, e.tokens`;
+
+const pageRows = 200;
 
 /**
  * The conversation's entries from the start of its view on, oldest first, as of the last commit; the newest ones that hold about
  * `maxTokens` together, and always those of the running turn. `after`: only entries with a larger id, for a reader that keeps the
- * earlier ones (entries never change).
+ * earlier ones (entries never change). Read backwards page by page: what it costs depends on `maxTokens`, not on the past.
  */
 export async function readEntries(
   { pool }: StoreDeps,
@@ -350,14 +356,26 @@ export async function readEntries(
     after = '0',
   }: { conversationId: string; turnId: string; maxTokens: number; after?: string },
 ): Promise<Entry[]> {
-  const { rows } = await pool.query<Entry>({
-    name: 'read-entries',
-    text: `select ${entryColumns} from (
-        select e.*, sum(e.tokens) over (order by e.id desc) as running from entry e
-          join turn t on t.id = e.turn_id join conversation c on c.id = e.conversation_id
-        where e.conversation_id = $1 and t.seq >= c.view_from and e.id > $4
-      ) recent where running <= $3 or turn_id = $2 order by id`,
-    values: [conversationId, turnId, maxTokens, after],
-  });
-  return rows.map((row) => ({ ...row, at: new Date(row.at).toISOString() }));
+  const newestFirst: Entry[] = [];
+  let before = '9223372036854775807';
+  let tokens = 0;
+  for (;;) {
+    const { rows } = await pool.query<Entry>({
+      name: 'read-entries',
+      text: `select ${entryColumns} from (
+          select page.*, $6::bigint + sum(page.tokens) over (order by page.id desc) as running from (
+            select * from entry where conversation_id = $1 and id > $4 and id < $5 order by id desc limit ${pageRows}
+          ) page
+        ) e join turn t on t.id = e.turn_id join conversation c on c.id = e.conversation_id
+        where t.seq >= c.view_from and (e.running <= $3 or e.turn_id = $2) order by e.id desc`,
+      values: [conversationId, turnId, maxTokens, after, before, tokens],
+    });
+    for (const row of rows) {
+      newestFirst.push({ ...row, at: new Date(row.at).toISOString() });
+      tokens += row.tokens;
+    }
+    const oldest = rows.at(-1);
+    if (!oldest || rows.length < pageRows) return newestFirst.reverse();
+    before = oldest.id;
+  }
 }

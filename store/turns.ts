@@ -32,7 +32,7 @@ export function closeTurn(deps: StoreDeps, turnId: string, owner: string, ending
       const turn = await lockTurn(client, turnId);
       if (!turn || turn.owner !== owner) return { outcome: 'superseded', claimed: [] };
       if (!isOpen(turn.state)) {
-        return { outcome: turn.state as TurnOutcome, claimed: await findClaimed(client, turn.conversationId) };
+        return { outcome: turn.state as TurnOutcome, claimed: await findClaimed(client, turn.conversationId, turnId) };
       }
       const outcome = turn.markPosition !== null ? 'stopped' : ending.outcome;
       return { outcome, claimed: await closing(client, deps, turn, { ...ending, outcome }) };
