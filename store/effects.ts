@@ -26,6 +26,8 @@ export interface Effect {
   memo: unknown;
   bytes: number;
   tainted: boolean;
+  /** The last sign of life of the attempt that holds a started call. */
+  renewedAt: string | null;
   /** Hashes of the results of equal calls of this turn: what the repeat guard warns from. */
   sameCalls: string[];
 }
@@ -50,7 +52,7 @@ export class Interrupted extends Error {
 }
 
 const effectColumns = `e.turn_id as "turnId", e.call_id as "callId", e.tool, e.class, e.state, e.decision, e.arguments, e.attaches, e.token,
-  e.run_id as "runId", e.number, e.host, e.memo, coalesce(e.result_bytes, 0) as bytes, e.tainted,
+  e.run_id as "runId", e.number, e.host, e.memo, coalesce(e.result_bytes, 0) as bytes, e.tainted, e.renewed_at::text as "renewedAt",
   (select coalesce(jsonb_agg(p.result_hash), '[]') from effect p where p.turn_id = e.turn_id and p.tool = e.tool
     and p.args_hash = e.args_hash and p.call_id <> e.call_id and p.result_hash is not null) as "sameCalls"`;
 
@@ -101,14 +103,18 @@ async function joinStarted(deps: StoreDeps, seen: Seen, attempt: Attempt, host: 
   }
   if (!seen.attaches && seen.class !== 'idempotent') throw new Interrupted();
   if (!seen.attaches && !mayStart) return ended('not run');
-  const { rowCount } = await deps.pool.query({
+  // As in `start`: what is run again after a stop mark only joins what runs already.
+  const { rows } = await deps.pool.query<{ mayStart: boolean }>({
     name: 'take-over',
-    text: `update effect set token = $3, run_id = $4, number = $5, renewed_at = now()
-      where turn_id = $1 and call_id = $2 and state = 'started' and token = $6`,
+    text: `with t as (select state = 'running' and mark_position is null as may_start from turn where id = $1 for share)
+      update effect e set token = $3, run_id = $4, number = $5, renewed_at = now()
+      from t where e.turn_id = $1 and e.call_id = $2 and e.state = 'started' and e.token = $6 and (e.attaches or t.may_start)
+      returning t.may_start as "mayStart"`,
     values: [seen.turnId, seen.callId, attempt.token, attempt.runId, attempt.number, seen.token],
   });
-  if (rowCount === 0) return intend(deps, seen, attempt, host);
-  return { kind: 'go', effect: { ...seen, token: attempt.token }, mayStart };
+  const taken = rows[0];
+  if (!taken) return intend(deps, seen, attempt, host);
+  return { kind: 'go', effect: { ...seen, token: attempt.token }, mayStart: taken.mayStart };
 }
 
 // The turn is locked in share mode, so that a stop mark and this start have an order.
@@ -181,6 +187,7 @@ async function writeResult(
   { turnId, callId }: CallRef,
   token: string | null,
   result: CallResult,
+  lastSign: string | null = null,
 ): Promise<CallOutcome | null> {
   const bytes = result.bytes ?? Buffer.byteLength(result.text);
   const handle = result.whole === undefined ? {} : { handle: `result:${turnId}/${callId}` };
@@ -198,6 +205,7 @@ async function writeResult(
           duration_ms = extract(epoch from now() - coalesce(started_at, now())) * 1000
         where turn_id = $1 and call_id = $2
           and ((state = 'planned' and (class = 'read' or $3::text is null)) or (state = 'started' and token = $3))
+          and ($12::text is null or renewed_at::text = $12)
         returning step, tool
       ), kept as (
         insert into blob (turn_id, call_id, content, bytes) select $1, $2, $8, $6 from ended where $8::text is not null
@@ -219,6 +227,7 @@ async function writeResult(
       conversationOf(turnId),
       toJson(part),
       deps.estimateTokens(result.text),
+      lastSign,
     ],
   });
   return rows.length > 0 ? { outcome: result.outcome, bytes, tainted: result.tainted ?? false } : null;
@@ -250,7 +259,6 @@ export async function rememberForCall(
 }
 
 export interface StandingCall extends Effect {
-  renewedAt: string | null;
   turnState: TurnState;
   marked: boolean;
 }
@@ -259,7 +267,7 @@ export interface StandingCall extends Effect {
 export async function readCall({ pool }: StoreDeps, { turnId, callId }: CallRef): Promise<StandingCall> {
   const { rows } = await pool.query<StandingCall>({
     name: 'read-call',
-    text: `select ${effectColumns}, e.renewed_at::text as "renewedAt", t.state as "turnState", t.mark_position is not null as marked
+    text: `select ${effectColumns}, t.state as "turnState", t.mark_position is not null as marked
       from effect e join turn t on t.id = e.turn_id where e.turn_id = $1 and e.call_id = $2`,
     values: [turnId, callId],
   });
@@ -268,8 +276,8 @@ export async function readCall({ pool }: StoreDeps, { turnId, callId }: CallRef)
 }
 
 /**
- * Writes, once and for all, what is known of a call whose attempts are gone. Conditional on what was read: when the row has
- * changed since, the outcome that stands is returned, or `StillRunning` is thrown and the caller looks again.
+ * Writes, once and for all, what is known of a call whose attempts are gone. Conditional on what was read, its sign of life
+ * included: when the row has changed since, the outcome that stands is returned, or `Overtaken` is thrown and the caller looks again.
  */
 export async function settle(deps: StoreDeps, seen: Effect, result: CallResult): Promise<CallOutcome> {
   const written = await writeSettled(deps, seen, result);
@@ -282,7 +290,9 @@ export async function settle(deps: StoreDeps, seen: Effect, result: CallResult):
 
 function writeSettled(deps: StoreDeps, seen: Effect, result: CallResult): Promise<CallOutcome | null> {
   if (seen.state === 'planned') return writeResult(deps.pool, deps, seen, null, result);
-  return seen.token === null ? Promise.resolve(null) : writeResult(deps.pool, deps, seen, seen.token, result);
+  return seen.token === null
+    ? Promise.resolve(null)
+    : writeResult(deps.pool, deps, seen, seen.token, result, seen.renewedAt);
 }
 
 export function unknownText(tool: string): string {
