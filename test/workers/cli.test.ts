@@ -1,11 +1,12 @@
 // The command line as a person meets it: real processes of the built program, in homes that do not exist yet.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { afterAll, expect, test } from '@jest/globals';
 
 const folder = mkdtempSync(join(tmpdir(), 'durabot-cli-'));
+afterAll(() => rmSync(folder, { recursive: true }));
 const home = join(folder, 'home');
 
 function durabot(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {

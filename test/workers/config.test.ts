@@ -1,11 +1,12 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { afterAll, expect, test } from '@jest/globals';
 import { ConfigError, type ConfigFlags, loadConfig } from '../../workers/config.js';
 import { settingsJsonSchema } from '../../workers/settings/schema.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'durabot-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
 const path = join(folder, 'config.json');
 
 function load(text: string, environment: NodeJS.ProcessEnv = {}, flags: ConfigFlags = {}) {
@@ -48,7 +49,7 @@ test('an empty file gives the defaults', () => {
 });
 
 test('a home without a file gives the defaults as well', () => {
-  const home = mkdtempSync(join(tmpdir(), 'durabot-config-'));
+  const home = join(folder, 'other');
   expect(loadConfig({ environment: { DURABOT_HOME: home } })).toMatchObject({ home, configFileExists: false });
 });
 

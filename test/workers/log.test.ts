@@ -1,7 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { afterAll, expect, test } from '@jest/globals';
 import { type Log, logPath, openLog } from '../../workers/log.js';
 import { followLines, lastLines } from '../../workers/log-reader.js';
 import { createRedactor } from '../../workers/redact.js';
@@ -16,7 +16,9 @@ function openTestLog(home: string, rotateAtBytes?: number) {
   });
 }
 
-const newHome = () => mkdtempSync(join(tmpdir(), 'durabot-log-'));
+const folder = mkdtempSync(join(tmpdir(), 'durabot-log-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const newHome = () => mkdtempSync(join(folder, 'home-'));
 
 test('a line is JSON in a file that only its owner may read', () => {
   const home = newHome();

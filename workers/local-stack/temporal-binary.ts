@@ -250,6 +250,7 @@ export function parseVersions(text: string): { cliVersion: string; serverVersion
 }
 
 export function isNewEnough({ cliVersion, serverVersion }: { cliVersion: string; serverVersion: string }): boolean {
-  const [major = 0, minor = 0] = (cliVersion.startsWith('0.0.0') ? serverVersion : cliVersion).split('.').map(Number);
-  return major > 1 || minor >= (cliVersion.startsWith('0.0.0') ? oldestServerMinor : oldestMinor);
+  const ownBuild = cliVersion.startsWith('0.0.0');
+  const [major = 0, minor = 0] = (ownBuild ? serverVersion : cliVersion).split('.').map(Number);
+  return major > 1 || (major === 1 && minor >= (ownBuild ? oldestServerMinor : oldestMinor));
 }
