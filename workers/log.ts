@@ -6,8 +6,7 @@ import { type Logger, pino } from 'pino';
 import { isMissing } from './local-stack/files.js';
 import type { Redact } from './redact.js';
 
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof logLevels)[number];
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type Log = Pick<Logger, LogLevel>;
 
 const maxBytes = 10_000_000;

@@ -43,7 +43,7 @@ export async function choosePort(
   return { port: await portOfTheSystem() };
 }
 
-export function isFree(port: number): Promise<boolean> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', () => resolve(false));

@@ -125,7 +125,7 @@ async function stopServer(pid: number): Promise<void> {
     throw new StackError(`PostgreSQL (process ${pid}) does not stop. End it by hand: kill -9 ${pid}`);
 }
 
-export async function endsWithin(pid: number, ms: number): Promise<boolean> {
+async function endsWithin(pid: number, ms: number): Promise<boolean> {
   const until = performance.now() + ms;
   while (await isAlive(pid)) {
     if (performance.now() > until) return false;

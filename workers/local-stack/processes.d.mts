@@ -5,7 +5,6 @@ export interface ProcessIdentity {
 }
 /** Is there such a process? A zombie counts as gone. */
 export function isAlive(pid: number): Promise<boolean>;
-export function startTimeOf(pid: number): Promise<string | undefined>;
 /** The command line, as one string with spaces; undefined when there is no such process. */
 export function commandLineOf(pid: number): Promise<string | undefined>;
 export function identityOf(pid: number): Promise<ProcessIdentity>;

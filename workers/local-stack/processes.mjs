@@ -16,7 +16,7 @@ export async function isAlive(pid) {
 }
 
 /** A word that two processes with the same pid never share; undefined when there is no such process. */
-export async function startTimeOf(pid) {
+async function startTimeOf(pid) {
   if (process.platform === 'linux') return (await procStat(pid))?.startTicks;
   return (await ps(pid, 'lstart=')) || undefined;
 }

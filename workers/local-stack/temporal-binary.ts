@@ -56,7 +56,7 @@ export interface TemporalBinary {
 const platform = `${process.platform}-${process.arch}`;
 const suffix = process.platform === 'win32' ? '.exe' : '';
 
-export function cachedBinaryPath({ cacheFolder }: Pick<StackSettings, 'cacheFolder'>): string {
+function cachedBinaryPath({ cacheFolder }: Pick<StackSettings, 'cacheFolder'>): string {
   return join(cacheFolder, `temporal-${pinned}-${platform}${suffix}`);
 }
 
