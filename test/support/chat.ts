@@ -49,7 +49,8 @@ export interface ChatOptions {
 let bundle: WorkflowBundleOption | undefined;
 let installed = false;
 
-function silenceSdk(): void {
+/** One runtime a process: before anything else of the SDK is opened. */
+export function silenceSdk(): void {
   if (!installed) installRuntime({ warn() {}, error() {}, debug() {} });
   installed = true;
 }
