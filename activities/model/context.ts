@@ -25,6 +25,8 @@ export interface ContextInput {
   temperature: number;
   reasoningEffort?: string;
   budgetTokens: number;
+  /** What the store was asked for at most, when it reads only the newest entries. Twice the budget leaves room for stubs. */
+  readTokens?: number;
   timeZone: string;
   /** For system prompt and tools alone; pass a `createTokenCounter` that outlives the step. */
   count?(text: string): number;
@@ -47,7 +49,8 @@ export function buildContext(input: ContextInput): BuiltContext {
   const closing = input.closing === undefined ? [] : [closingItem(turnId, input.closing)];
   const fixedTokens = count(system) + (tools.length > 0 ? count(JSON.stringify(tools)) : 0);
   const items = [...pairEntries(entries, { turnId, provider, timeZone }), ...closing];
-  const fitted = fitItems(items, { budgetTokens: input.budgetTokens, fixedTokens, turnId });
+  const { budgetTokens, readTokens = Number.POSITIVE_INFINITY } = input;
+  const fitted = fitItems(items, { budgetTokens, fixedTokens, turnId, readTokens });
   return {
     request: {
       model: input.model,

@@ -1,6 +1,6 @@
 // Makes what is shown fit a budget: a giant is shortened, old results become stubs, the oldest turns go, the running turn
-// stays. What to take away is a function of the rows, in steps, so that the beginning of a request, which providers cache,
-// changes seldom while a conversation grows.
+// stays. What is taken away is a function of the rows, and seldom changes while a conversation grows: providers cache the
+// beginning of a request.
 import type { ShownCall, ShownItem } from './paired.js';
 import { estimateTokens } from './tokens.js';
 
@@ -10,6 +10,8 @@ export interface FitOptions {
   fixedTokens: number;
   /** The running turn: never cut. */
   turnId: string;
+  /** What was read at most of the conversation, before anything became a stub. */
+  readTokens: number;
 }
 
 export interface Fitted {
@@ -24,16 +26,18 @@ export interface Fitted {
 
 const fullShare = 0.85;
 const stubFromChars = 500;
-const recentResults = 8;
 const smallestCapTokens = 200;
 /** Tools whose result can be read again: by its handle, from where it came. */
 const rereadable = /^(read_file|list_dir|find_files|grep|exec|write_stdin|web_fetch|web_search|mcp_.*)$/;
 
-export function fitItems(items: readonly ShownItem[], { budgetTokens, fixedTokens, turnId }: FitOptions): Fitted {
+export function fitItems(items: readonly ShownItem[], options: FitOptions): Fitted {
+  const { budgetTokens, fixedTokens, turnId, readTokens } = options;
   const room = budgetTokens - fixedTokens;
   const limit = Math.floor(budgetTokens * fullShare) - fixedTokens;
   const capped = items.map((item) => capItem(item, Math.max(smallestCapTokens, Math.floor(room / 2))));
-  const stubbed = stubOldResults(capped, limit);
+  // What lies near the end of what was read moves with each step, so the beginning is chosen a little before it.
+  const near = cutOldTurns(capped, readTokens * 0.9, turnId);
+  const stubbed = stubOldResults(near.items, limit);
   const cut = cutOldTurns(stubbed.items, limit, turnId);
   let shown = cut.items;
   for (let cap = Math.floor(room / 4); sum(shown) > room && cap >= smallestCapTokens; cap = Math.floor(cap / 2)) {
@@ -41,52 +45,80 @@ export function fitItems(items: readonly ShownItem[], { budgetTokens, fixedToken
   }
   const tokens = fixedTokens + sum(shown);
   const tooLarge = tokens > budgetTokens ? whatIsTooLarge(shown, fixedTokens, budgetTokens) : undefined;
-  return { items: shown, tokens, stubs: stubbed.stubs, cutTurns: cut.turns, tooLarge };
+  return { items: shown, tokens, stubs: stubbed.stubs, cutTurns: near.turns + cut.turns, tooLarge };
 }
 
+/** Results that have half of what fits behind them are old. */
 function stubOldResults(items: ShownItem[], limit: number): { items: ShownItem[]; stubs: number } {
-  const target = inSteps(sum(items) - limit, limit / 8);
-  if (target <= 0) return { items, stubs: 0 };
-  const results = items.filter((item) => item.kind === 'result');
-  const old = new Set<ShownItem>(results.slice(0, -recentResults));
-  let saved = 0;
+  if (sum(items) <= limit) return { items, stubs: 0 };
+  const kept = tokensFrom(items);
+  const candidates = items.flatMap((item, at) =>
+    item.kind === 'result' ? [{ at, kept: kept[at] ?? 0, rank: rankOf(item.callId) }] : [],
+  );
+  const from = stablePlace(candidates, limit / 2) ?? 0;
   let stubs = 0;
-  const kept = items.map((item) => {
-    if (saved >= target || item.kind !== 'result' || !old.has(item)) return item;
-    if (item.text.length < stubFromChars || !rereadable.test(item.tool)) return item;
+  const shown = items.map((item, i) => {
+    if (i >= from || item.kind !== 'result' || item.text.length < stubFromChars || !rereadable.test(item.tool))
+      return item;
     const text = `[The result of ${item.tool}, ${item.text.length} characters, is left out to save space. It can be read again: read_file with path "${item.handle}".]`;
     const stub = { ...item, text, tokens: 12 + Math.ceil(text.length / 3) };
     if (stub.tokens >= item.tokens) return item;
-    saved += item.tokens - stub.tokens;
     stubs += 1;
     return stub;
   });
-  return { items: kept, stubs };
+  return { items: shown, stubs };
 }
 
 function cutOldTurns(items: ShownItem[], limit: number, turnId: string): { items: ShownItem[]; turns: number } {
-  const target = inSteps(sum(items) - limit, limit / 4);
-  if (target <= 0) return { items, turns: 0 };
   const running = items.findIndex((item) => item.turnId === turnId);
   const last = running < 0 ? items.length - 1 : running;
-  let passed = 0;
-  let dropped = 0;
-  let at = 0;
+  const kept = tokensFrom(items);
   // A cut stands only before a user's word that begins a turn: there the calls in front have all had their results.
-  for (const [i, item] of items.slice(0, last + 1).entries()) {
-    if (dropped >= target) break;
-    if (i > 0 && item.kind === 'user' && items[i - 1]?.turnId !== item.turnId) {
-      dropped = passed;
-      at = i;
-    }
-    passed += item.tokens;
-  }
+  const candidates = items.slice(0, last + 1).flatMap((item, at) => {
+    const begins = item.kind === 'user' && items[at - 1]?.turnId !== item.turnId;
+    return begins ? [{ at, kept: kept[at] ?? 0, rank: rankOf(item.turnId) }] : [];
+  });
+  // The oldest rows that were read may belong to a turn whose beginning was not.
+  const whole = items[0]?.kind === 'user' ? 0 : (candidates[0]?.at ?? 0);
+  const at = (kept[0] ?? 0) <= limit ? whole : Math.max(whole, stablePlace(candidates, limit) ?? 0);
   return { items: items.slice(at), turns: new Set(items.slice(0, at).map((item) => item.turnId)).size };
 }
 
-/** The smallest multiple of `step` that is enough: nothing changes again before another whole step is needed. */
-function inSteps(need: number, step: number): number {
-  return need <= 0 ? 0 : Math.ceil(need / Math.max(step, 1)) * Math.max(step, 1);
+interface Place {
+  at: number;
+  /** Tokens from here to the end. */
+  kept: number;
+  rank: number;
+}
+
+/**
+ * From where on at most `limit` is kept. Of the places that keep nearly as much, it is the one of the highest rank: a place that
+ * stays the best one while the conversation grows, and that does not depend on how far back the rows were read.
+ */
+function stablePlace(places: readonly Place[], limit: number): number | undefined {
+  const fitting = places.filter(({ kept }) => kept <= limit);
+  const [first] = fitting;
+  if (first === undefined) return places.at(-1)?.at; // nothing fits: as little as may be
+  const near = fitting.filter(({ kept }) => kept >= limit * 0.75);
+  return near.reduce((best, place) => (place.rank > best.rank ? place : best), near[0] ?? first).at;
+}
+
+/** How often two divides the sum of the numbers in an id: high ranks are rare and spread evenly. */
+function rankOf(id: string): number {
+  const number = (id.match(/\d+/g) ?? []).slice(-3).reduce((total, digits) => total + Number(digits), 0);
+  return number === 0 ? 0 : Math.log2(number & -number);
+}
+
+function tokensFrom(items: readonly ShownItem[]): number[] {
+  let behind = 0;
+  return items
+    .map((item) => item.tokens)
+    .reduceRight<number[]>((list, tokens) => {
+      behind += tokens;
+      list.push(behind);
+      return list;
+    }, [])
+    .reverse();
 }
 
 function sum(items: readonly ShownItem[]): number {

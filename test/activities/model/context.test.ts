@@ -171,8 +171,20 @@ test('above 85 % old results become stubs that name their handle, recent ones st
   expect(tools[0]).toBe(
     '[The result of read_file, 5000 characters, is left out to save space. It can be read again: read_file with path "result:7-1/s1.c1".]',
   );
-  expect(tools.slice(-8).every((text) => text.startsWith('word'))).toBe(true);
+  expect(tools.slice(-4).every((text) => text.startsWith('word'))).toBe(true);
   expect(built.tokens).toBeLessThan(12_500 * 0.85);
+  expect(build(entries, { budgetTokens: 20_000 }).stubs).toBe(0);
+});
+
+test('old results of a long running turn become stubs too', () => {
+  const steps = Array.from({ length: 30 }, (_, i) => [
+    entry('7-1', 'assistant', [call(`s${i + 1}.c1`)]),
+    entry('7-1', 'tool', [result(`s${i + 1}.c1`, 'word '.repeat(1000))]),
+  ]).flat();
+  const built = build([entry('7-1', 'person', 'Go'), ...steps], { budgetTokens: 20_000 });
+  expect(built).toMatchObject({ tooLarge: undefined, cutTurns: 0 });
+  expect(built.stubs).toBeGreaterThan(15);
+  expect(built.request.messages.at(-1)?.text).toMatch(/^word/);
 });
 
 test('then the oldest turns go, and what is shown begins with a message of a person', () => {
@@ -185,14 +197,25 @@ test('then the oldest turns go, and what is shown begins with a message of a per
   expect(built.request.messages[0]?.text).toContain(`Question ${built.cutTurns + 1}\n`);
 });
 
-test('the beginning of the request stays the same over many steps of a growing conversation', () => {
-  const growing = Array.from({ length: 60 }, (_, i) => turnWithRead(`7-${i + 1}`, 200)).flat();
-  const heads = Array.from({ length: 40 }, (_, i) => {
-    const messages = messagesOf(growing.slice(0, 80 + i * 4), { budgetTokens: 8000 });
-    return JSON.stringify(messages.slice(0, 10));
+// Providers cache the beginning of a request. The store reads the newest rows up to a budget, so what is read moves as well.
+test.each([
+  ['all rows', 100_000],
+  ['the newest rows alone', 16_000],
+])('the beginning of the request changes seldom while a conversation grows: %s', (_name, readTokens) => {
+  const growing = Array.from({ length: 120 }, (_, i) => turnWithRead(`7-${i + 1}`, 200)).flat();
+  const heads = Array.from({ length: 80 }, (_, i) => {
+    const rows = growing.slice(0, 160 + i * 4);
+    const behind = (at: number) => rows.slice(at).reduce((total, row) => total + row.tokens, 0);
+    const newest = rows.filter((_row, at) => behind(at) <= readTokens);
+    return JSON.stringify(messagesOf(newest, { budgetTokens: 8000, readTokens }).slice(0, 8));
   });
   const changes = heads.filter((head, i) => i > 0 && head !== heads[i - 1]).length;
-  expect(changes).toBeLessThan(15);
+  expect(changes).toBeLessThan(20);
+});
+
+test('rows that begin within a turn are cut at the next one', () => {
+  const entries = [...turnWithRead('7-1', 10).slice(1), ...turnWithRead('7-2', 10)];
+  expect(messagesOf(entries)[0]?.text).toContain('Question 7-2');
 });
 
 test('a giant is shortened at both ends and its arguments stay JSON', () => {
@@ -292,8 +315,11 @@ test('whatever the rows are, a request is paired, alternates, fits its budget or
 });
 
 test('the running turn is never cut, even when rows of a later one are there', () => {
-  const entries = ['7-1', '7-2', '7-3'].flatMap((id) => turnWithRead(id, 2000));
-  const built = build(entries, { budgetTokens: 3000, turnId: '7-2' });
+  const entries = ['7-1', '7-2', '7-3'].flatMap((id) => [
+    entry(id, 'person', `Question ${id} ${'word '.repeat(500)}`),
+    entry(id, 'assistant', 'word '.repeat(500)),
+  ]);
+  const built = build(entries, { budgetTokens: 2200, turnId: '7-2' });
   expect(built.cutTurns).toBe(1);
   expect(built.request.messages[0]?.text).toContain('Question 7-2');
 });
