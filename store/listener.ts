@@ -3,6 +3,7 @@
 import { EventEmitter } from 'node:events';
 import pg from 'pg';
 import { connectionOptions } from './pool.js';
+import { holdWorkerLock } from './workers.js';
 
 /** A piece of an answer that is being written. A later attempt of the same step begins again at offset 0. */
 export interface Delta {
@@ -39,8 +40,20 @@ export interface Listener {
 
 const reconnectMs = 500;
 
-/** Resolves once it listens; afterwards it reconnects by itself. `onError` hears of each break. */
-export async function openListener(databaseUrl: string, onError: (error: Error) => void = () => {}): Promise<Listener> {
+export interface ListenerOptions {
+  databaseUrl: string;
+  /** Hears of each break. */
+  onError?(error: Error): void;
+  /** This process is a worker: `hasWorker` says so for as long as it listens. */
+  asWorker?: boolean;
+}
+
+/** Resolves once it listens; afterwards it reconnects by itself. */
+export async function openListener({
+  databaseUrl,
+  onError = () => {},
+  asWorker = false,
+}: ListenerOptions): Promise<Listener> {
   const emitter = new EventEmitter();
   emitter.setMaxListeners(0);
   let client: pg.Client | undefined;
@@ -62,6 +75,7 @@ export async function openListener(databaseUrl: string, onError: (error: Error) 
     fresh.on('notification', ({ channel, payload }) => tell(emitter, channel, payload ?? ''));
     await fresh.connect();
     await fresh.query('listen durabot_turn; listen durabot_mark; listen durabot_delta; listen durabot_progress');
+    if (asWorker) await fresh.query(holdWorkerLock);
     client = fresh;
   }
 
