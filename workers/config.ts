@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { taskQueue } from '../workflows/contract.js';
 import { errorCode } from './local-stack/files.js';
 import type { StackSettings } from './local-stack/stack-settings.js';
 import { type FileContents, readConfigText } from './settings/config-file.js';
@@ -100,6 +101,8 @@ export interface Config {
     streamIdleMs: number;
   };
   stack: StackSettings;
+  /** Where this installation's runs are given to workers; another one than the usual lets installations share an engine. */
+  taskQueue: string;
   environment: {
     providerKeys: ProviderKey[];
     openaiBaseUrl: string | undefined;
@@ -315,6 +318,7 @@ function toConfig({ settings, home, path, fileExists, flags, environment, single
     rules: settings.policy.rules,
     requests: single,
     stack: stackOf(home, environment),
+    taskQueue: environment.TEMPORAL_TASK_QUEUE || taskQueue,
     environment: {
       providerKeys: providerKeyVariables.flatMap(([provider, variable]) => {
         const apiKey = environment[variable]?.trim();

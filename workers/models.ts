@@ -1,0 +1,59 @@
+// Which models this process can ask: the configuration, the keys of the environment, and an Ollama on this machine if nothing else is set.
+import { type Chosen, chooseModel, type ModelChoice, type ModelSettings } from '../activities/model/choose-model.js';
+import type { FailureFacts } from '../activities/model/failure-sentences.js';
+import { probeOllama } from '../activities/model/list-models.js';
+import type { ChosenModel } from '../activities/model/model.js';
+import { createOpenModel } from '../activities/model/open-model.js';
+import type { TurnSettings } from '../store/rows.js';
+import type { Config } from './config.js';
+
+export interface Models {
+  choose(settings: TurnSettings): ChosenModel;
+  /** What answers when a turn names no model. */
+  standard: ModelChoice;
+  /** The standard model's name, for the engine's UI. */
+  name: string;
+  /** Names for the sentences about its failures. */
+  facts: FailureFacts;
+}
+
+const ollamaAnswersWithinMs = 500;
+
+export async function openModels(config: Config): Promise<Models> {
+  const settings = await toModelSettings(config);
+  const { callTimeoutMs: callMs, streamIdleMs: idleMs } = config.requests;
+  const open = createOpenModel({ settings, timeouts: { callMs, idleMs, streamMs: 600_000 } });
+  const standard = chooseModel(settings);
+  return {
+    choose: ({ model }) => open(model),
+    standard,
+    name: standard.kind === 'chosen' ? standard.model : 'no model',
+    facts: standard.kind === 'chosen' ? toFacts(standard) : {},
+  };
+}
+
+async function toModelSettings({ agent, modelPresets, providers, environment }: Config): Promise<ModelSettings> {
+  const settings: ModelSettings = {
+    defaults: agent,
+    presets: modelPresets,
+    providers,
+    keys: environment.providerKeys,
+    openaiBaseUrl: environment.openaiBaseUrl,
+  };
+  const needsNone = Object.keys(providers).length > 0 || environment.providerKeys.length > 0;
+  if (needsNone && agent.provider !== 'ollama') return settings;
+  const ollama = await probeOllama(environment.ollamaHost, AbortSignal.timeout(ollamaAnswersWithinMs));
+  return { ...settings, ollama };
+}
+
+function toFacts({ provider, model, keySetting }: Chosen): FailureFacts {
+  return { provider, model, keySetting };
+}
+
+/** What was chosen, why, and how to change it. */
+export function modelWords({ standard }: Models): string {
+  if (standard.kind === 'impossible') return standard.reason;
+  const { provider, model, rule } = standard;
+  if (provider === 'demo') return `the built-in demo model, a stand-in (${rule})`;
+  return `${model} at ${provider} (${rule})`;
+}
