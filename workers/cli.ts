@@ -5,13 +5,15 @@ import { Command, CommanderError } from 'commander';
 import { type AddCommand, type CommandContext, CommandFailure, exitCodes } from './command.js';
 import { addDoctor } from './commands/doctor.js';
 import { addDown } from './commands/down.js';
+import { addRun } from './commands/run.js';
+import { addServices } from './commands/serve.js';
 import { addStatus } from './commands/status.js';
 import { ConfigError, loadConfig } from './config.js';
 import { StackError } from './local-stack/stack-settings.js';
 import { nearest } from './settings/nearest.js';
 
 /** In the order of the help. */
-const commands: readonly AddCommand[] = [addStatus, addDoctor, addDown];
+const commands: readonly AddCommand[] = [addServices, addRun, addStatus, addDoctor, addDown];
 
 const defaultCommand = 'start';
 

@@ -1,0 +1,154 @@
+// `durabot run`: one message, one answer. The message is in our keeping before anything else happens, so a run that is killed and
+// started again with the same key finds its turn, or its answer.
+import { randomUUID } from 'node:crypto';
+import type { Accepted, Incoming } from '../channels/channel.js';
+import { followTurn } from '../channels/terminal/follow-turn.js';
+import { createPartialText } from '../channels/terminal/partial-text.js';
+import { toPlainText } from '../channels/terminal/plain-text.js';
+import { readTurnReport } from '../store/overview.js';
+import { isOpen, type TurnSettings } from '../store/rows.js';
+import { startServeInBackground } from './background-serve.js';
+import { type CommandContext, CommandFailure, exitCodes } from './command.js';
+import { type Base, openBase } from './compose.js';
+import type { Config } from './config.js';
+import { openLocalStack } from './local-stack/stack.js';
+import { modelWords } from './models.js';
+import { warningBeforeLeaving } from './open-turns.js';
+import { type RunEnd, watchRunEnding } from './run-ending.js';
+import { codeOf, tellReport, toLine } from './run-report.js';
+import { openStandby, type Standby } from './standby.js';
+
+export interface RunRequest {
+  prompt: string;
+  /** The terminal chat; undefined opens a new conversation. */
+  chat: string | undefined;
+  /** The same key again is the same message. */
+  key: string | undefined;
+  settings: TurnSettings;
+  timeoutMs: number | undefined;
+  detach: boolean;
+  json: boolean;
+  verbose: boolean;
+}
+
+type Words = Pick<CommandContext, 'print' | 'say'>;
+
+interface Run extends Words {
+  config: Config;
+  base: Base;
+  standby: Standby;
+  request: RunRequest;
+  message: Incoming;
+}
+
+/** Resolves with the exit code. */
+export async function runOnce(config: Config, request: RunRequest, { print, say }: Words): Promise<number> {
+  const stack = await openLocalStack({ settings: config.stack, say });
+  const base = await openBase({ config, servers: stack, command: 'run' });
+  const standby = await openStandby({ base, stack, command: 'run', say });
+  const run: Run = { config, base, standby, request, message: toIncoming(request), print, say };
+  try {
+    if (request.verbose) say(`Model: ${modelWords(base.models)}; engine: ${stack.temporalUi ?? stack.temporalAddress}`);
+    const accepted = await standby.accept(run.message);
+    return request.detach ? await leaveRunning(run, accepted) : await waitForAnswer(run, accepted);
+  } finally {
+    await standby.close();
+    await base.close();
+  }
+}
+
+function toIncoming({ prompt, chat, key, settings }: RunRequest): Incoming {
+  const externalId = key ?? randomUUID();
+  return {
+    channel: 'terminal',
+    account: 'local',
+    chat: chat ?? `run-${externalId}`,
+    externalId,
+    externalUserId: 'owner',
+    text: prompt,
+    settings,
+  };
+}
+
+async function waitForAnswer(run: Run, accepted: Accepted): Promise<number> {
+  const { base, standby, request, say } = run;
+  const standing = accepted.turnId === null ? null : await standby.store.turns.find(accepted.turnId);
+  // An answer that stands needs no worker.
+  await standby.begin(standing && !isOpen(standing.state) ? 'never' : 'when needed');
+  const partial = createPartialText();
+  const ending = watchRunEnding(request.timeoutMs, (why) => {
+    stopTurn(run, why).catch((error: unknown) => base.onError('The turn could not be stopped', error));
+  });
+  try {
+    const turnId = await Promise.race([
+      standby.failed,
+      followTurn(
+        standby,
+        accepted,
+        {
+          begun: (turn) => request.verbose && say(`Turn ${turn}`),
+          queued: () => say('Queued: no worker has taken it up yet. The message is kept and will be answered.'),
+          text: partial.add,
+          call: (call) => tellCall(call, say),
+        },
+        ending.patience,
+      ),
+    ]);
+    const report = await readTurnReport(base, turnId);
+    if (!report) throw new CommandFailure('The conversation was deleted before its answer came.');
+    tellReport(report, report.answer || partial.text(), { json: request.json, print: run.print, say });
+    const why = ending.why();
+    return why && report.state === 'stopped' ? codeOfEnd(why) : codeOf(report);
+  } catch (error) {
+    const why = ending.why();
+    if (!why || !ending.patience.aborted) throw error;
+    say('The turn has not ended yet. It is marked as stopped and ends as soon as the engine answers.');
+    return codeOfEnd(why);
+  } finally {
+    ending.close();
+    const warning = await warningBeforeLeaving(standby).catch(() => undefined);
+    if (warning) say(warning);
+  }
+}
+
+function stopTurn({ standby, message, say }: Run, why: RunEnd): Promise<unknown> {
+  say(
+    why === 'time'
+      ? 'Time is over: stopping the turn.'
+      : 'Stopping the turn; what is done so far is kept. Ctrl-C again leaves at once.',
+  );
+  return standby.accept({ ...message, externalId: `${message.externalId}/stop`, text: '/stop', command: 'stop' });
+}
+
+function codeOfEnd(why: RunEnd): number {
+  return why === 'time' ? exitCodes.timeOver : exitCodes.interrupted;
+}
+
+function tellCall({ summary, state }: { summary: string; state: string }, say: Words['say']): void {
+  if (state === 'planned') say(`· ${toPlainText(summary)}`);
+  else if (state !== 'done') say(`✗ ${toPlainText(summary)}: ${state}`);
+}
+
+async function leaveRunning({ config, base, standby, request, print, say }: Run, accepted: Accepted): Promise<number> {
+  await standby.begin('never');
+  if ((await standby.otherWorkers()) === 0) {
+    const pid = await startServeInBackground(config, async () => (await standby.otherWorkers()) > 0);
+    say(`Started "durabot serve" in the background (process ${pid}); "durabot down" ends it.`);
+  }
+  // Awaited here, because nobody is left to do it.
+  const started = Promise.all(accepted.claimed.map((turn) => standby.engine.startTurn(turn)));
+  await started.catch(() => say('Queued: the engine does not answer. The message is kept and will be answered.'));
+  const turnId = accepted.turnId ?? (await standby.store.turns.ofMessage(accepted.inboxId));
+  const report = turnId ? await readTurnReport(base, turnId) : null;
+  if (request.json && report) {
+    print(toLine(report, report.answer));
+    return exitCodes.done;
+  }
+  say(
+    turnId
+      ? `Accepted as turn ${turnId}. Look at it with:`
+      : 'Accepted; it waits for the turn that runs. Look at it with:',
+  );
+  print(turnId ? `durabot explain ${turnId}` : `durabot session show ${accepted.conversationId}`);
+  return exitCodes.done;
+}
