@@ -1,6 +1,6 @@
 // What of the local stack runs and answers, for `status` and `doctor`. Looks, and starts nothing.
 
-import { isPostgresReady } from './local-stack/postgres.js';
+import { whyNotReady } from './local-stack/postgres-server.js';
 import { findLocalStack } from './local-stack/stack.js';
 import type { StackSettings } from './local-stack/stack-settings.js';
 import { inspectNamespace, type NamespaceFacts } from './local-stack/temporal-namespace.js';
@@ -26,7 +26,7 @@ export async function inspectStack(settings: StackSettings): Promise<StackReport
   const { temporal, postgres } = await findLocalStack(settings);
   const [facts, postgresReady] = await Promise.all([
     temporal && inspectNamespace(temporal.address, temporal.namespace).catch(() => undefined),
-    postgres && isPostgresReady(postgres.databaseUrl),
+    postgres && whyNotReady(postgres.databaseUrl).then((failure) => failure === undefined),
   ]);
   return {
     temporal: {

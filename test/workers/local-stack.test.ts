@@ -1,4 +1,10 @@
 // What is decided about the two servers, from facts alone.
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 import {
   decideFailedStart,
@@ -8,6 +14,7 @@ import {
 } from '../../workers/local-stack/postgres-decide.js';
 import { isNewEnough, parseVersions } from '../../workers/local-stack/temporal-binary.js';
 import { decideDatabase, isOurTemporal } from '../../workers/local-stack/temporal-decide.js';
+import { installArchive } from '../../workers/local-stack/temporal-download.js';
 
 const cluster = '/home/me/.durabot/data/postgres/data';
 const server = `/opt/native/bin/postgres -D ${cluster} -p 5432`;
@@ -118,4 +125,22 @@ test.each([
 ])('%s is new enough: %s', (text, enough) => {
   const versions = parseVersions(text);
   expect(versions && isNewEnough(versions)).toBe(enough);
+});
+
+test('an archive with the right checksum is unpacked, one with a wrong one leaves nothing', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'durabot-archive-'));
+  try {
+    await writeFile(join(folder, 'temporal'), '#!/bin/sh\necho "temporal version 1.8.2 (Server 1.31.2, UI 2.50.1)"\n');
+    await promisify(execFile)('tar', ['-czf', 'a.tar.gz', 'temporal'], { cwd: folder });
+    const bytes = await readFile(join(folder, 'a.tar.gz'));
+    const path = join(folder, 'cached');
+    await expect(installArchive({ bytes, sha256: '0'.repeat(64), path })).rejects.toThrow(/wrong checksum/);
+    expect(await readdir(folder)).toHaveLength(2);
+    await installArchive({ bytes, sha256: createHash('sha256').update(bytes).digest('hex'), path });
+    const { stdout } = await promisify(execFile)(path, ['--version']);
+    expect(parseVersions(stdout)).toEqual({ cliVersion: '1.8.2', serverVersion: '1.31.2' });
+    expect(await readdir(folder)).toHaveLength(3);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -45,7 +45,9 @@ export function decidePostgres(facts: PostgresFacts): PostgresDecision {
 /** A `postgres` that runs on this very folder, and not a program that was given the pid of one. */
 export function isOurServer({ pidFile, cluster }: Pick<PostgresFacts, 'pidFile' | 'cluster'>): boolean {
   if (!pidFile?.alive || pidFile.commandLine === undefined) return false;
-  return /(^|[/\\])postgres(\.exe)?\s/.test(pidFile.commandLine) && pidFile.commandLine.includes(`-D ${cluster}`);
+  return (
+    /(^|[/\\])postgres(\.exe)?\s/.test(pidFile.commandLine) && `${pidFile.commandLine} `.includes(`-D ${cluster} `)
+  );
 }
 
 /** The first lines of postmaster.pid: pid, data folder, start time, port, socket folder. */

@@ -1,6 +1,6 @@
 // Where the PostgreSQL of a home lies. As root the home is usually closed to everybody else, so the cluster lies in a
 // folder of its own under /var/lib/durabot, named after the home: two homes never share one.
-import { chmod, chown, lstat, mkdir } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorCode, hashOfHome } from './files.js';
@@ -8,8 +8,8 @@ import type { PostgresUser } from './postgres-binaries.js';
 import { StackError, type StackSettings } from './stack-settings.js';
 
 const rootArea = '/var/lib/durabot';
-// The kernel's limit for the path of a socket is 107 bytes; the server appends this name to the folder.
-const maxSocketPathBytes = 107;
+// The kernel's limit for the path of a socket: 107 bytes on Linux, 103 on macOS. The server appends this name to the folder.
+const maxSocketPathBytes = 103;
 const socketName = '/.s.PGSQL.5432';
 
 export interface PostgresPlace {
@@ -23,16 +23,24 @@ export interface PostgresPlace {
   user: PostgresUser | undefined;
 }
 
+/** `user` as `findPostgresUser` gives it; a cluster that is there stays with the user who owns it. */
 export async function placeOf(settings: StackSettings, user: PostgresUser | undefined): Promise<PostgresPlace> {
   const area = user ? join(rootArea, await hashOfHome(settings.home)) : join(settings.home, 'data', 'postgres');
+  const cluster = join(area, 'data');
   return {
     area,
-    cluster: join(area, 'data'),
+    cluster,
     draft: join(area, 'data.new'),
     log: join(settings.home, 'logs', 'postgres.log'),
     passwordFile: join(settings.home, 'data', 'postgres-password'),
-    user,
+    user: user && (await ownerOf(cluster, user)),
   };
+}
+
+// The user "postgres" may have come to this machine after the cluster was made as "nobody".
+async function ownerOf(cluster: string, user: PostgresUser): Promise<PostgresUser> {
+  const owned = await stat(cluster).catch(() => undefined);
+  return owned && owned.uid !== 0 ? { ...user, uid: owned.uid, gid: owned.gid } : user;
 }
 
 export async function makeArea({ area, user }: PostgresPlace): Promise<void> {
@@ -80,4 +88,9 @@ async function isOurs(folder: string, user: PostgresUser | undefined): Promise<b
   }
   const facts = await lstat(folder);
   return facts.isDirectory() && facts.uid === (user?.uid ?? process.getuid?.()) && (facts.mode & 0o077) === 0;
+}
+
+/** What `spawn` needs to run a program as the cluster's owner. */
+export function asUser({ user }: PostgresPlace): { uid?: number; gid?: number } {
+  return user ? { uid: user.uid, gid: user.gid } : {};
 }

@@ -1,9 +1,11 @@
 // The two servers that durabot needs, as one thing: opened, found and stopped together.
-import { mkdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Endpoints, removeEndpoints } from './endpoints.js';
+import { errorCode } from './files.js';
 import { findPostgres, openPostgres, stopPostgres } from './postgres.js';
-import type { Origin, Say, StackSettings } from './stack-settings.js';
+import { type Origin, type Say, StackError, type StackSettings } from './stack-settings.js';
 import { findTemporal, openTemporal, stopTemporal } from './temporal.js';
 
 export interface LocalStack {
@@ -92,6 +94,14 @@ function withoutPassword(databaseUrl: string): string {
 }
 
 async function makeHome(home: string): Promise<void> {
-  await mkdir(home, { recursive: true, mode: 0o700 });
-  for (const folder of ['data', 'logs', 'run']) await mkdir(join(home, folder), { recursive: true, mode: 0o700 });
+  try {
+    for (const folder of [home, ...['data', 'logs', 'run'].map((name) => join(home, name))]) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await access(folder, constants.W_OK);
+    }
+  } catch (error) {
+    throw new StackError(
+      `${home} cannot be written (${errorCode(error)}). Make this user its owner, or set DURABOT_HOME to another folder.`,
+    );
+  }
 }

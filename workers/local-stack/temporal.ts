@@ -9,6 +9,7 @@ import { readIfThere, readJsonIfWhole, replaceFile } from './files.js';
 import { withLock } from './lock.mjs';
 import { choosePort, type PortName, rememberPorts } from './ports.js';
 import { commandLineOf, identityOf, isAlive, isSameProcess } from './processes.mjs';
+import { trimLog } from './server-log.js';
 import { sayWhenSlow } from './slow.js';
 import { type Origin, type Say, StackError, type StackSettings } from './stack-settings.js';
 import { obtainTemporalBinary, type TemporalBinary } from './temporal-binary.js';
@@ -117,6 +118,7 @@ async function start(settings: StackSettings, binary: TemporalBinary, say: Say):
   const files = filesOf(settings);
   await mkdir(files.folder, { recursive: true, mode: 0o700 });
   await mkdir(join(settings.home, 'logs'), { recursive: true, mode: 0o700 });
+  await trimLog(files.log);
   await chooseDatabase(files, binary, say);
   const refused: number[] = [];
   for (;;) {
