@@ -14,6 +14,7 @@ import { setUp } from '../workers/local-stack/set-up.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const results = join(root, 'test', '.results');
+const lingerMs = 20_000;
 const say = (line) => process.stderr.write(`${line}\n`);
 
 const { values, positionals: patterns } = parseArgs({
@@ -104,7 +105,7 @@ async function runJest(name, files, environment, totals) {
       NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning',
     },
   });
-  const code = await new Promise((resolve) => jest.once('close', resolve));
+  const code = await endOf(jest, outputFile);
   jest = undefined;
   if (interrupted) return;
   const report = JSON.parse(await readFile(outputFile, 'utf8'));
@@ -113,6 +114,22 @@ async function runJest(name, files, environment, totals) {
   totals.failed += report.numFailedTests + report.numRuntimeErrorTestSuites;
   totals.skipped += report.numPendingTests + report.numTodoTests;
   if (code !== 0 || !report.success) totals.ok = false;
+}
+
+// The report is there and yet the process goes on: some test left a handle open. That is a failure, and no reason to wait for ever.
+async function endOf(child, outputFile) {
+  const closed = new Promise((resolve) => child.once('close', resolve));
+  let reportedAt;
+  const watch = setInterval(() => {
+    if (!existsSync(outputFile)) return;
+    reportedAt ??= Date.now();
+    if (Date.now() - reportedAt < lingerMs) return;
+    say('jest does not end: a test left a connection, a timer or a process open.');
+    child.kill('SIGKILL');
+  }, 1000);
+  const code = await closed;
+  clearInterval(watch);
+  return code;
 }
 
 async function openStack() {
