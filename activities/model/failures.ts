@@ -159,9 +159,7 @@ function redactedCause(error: unknown): Error {
     const how = at instanceof ModelSilence ? at.how : field(at, 'code');
     kinds.push([name, how].filter((word) => typeof word === 'string' && /^[\w .-]{1,64}$/.test(word)).join(': '));
   }
-  const cause = new Error(kinds.filter((kind) => kind !== '').join(' < ') || 'unknown');
-  cause.stack = undefined;
-  return cause;
+  return new Error(kinds.filter((kind) => kind !== '').join(' < ') || 'unknown');
 }
 
 function field(value: unknown, name: string): unknown {

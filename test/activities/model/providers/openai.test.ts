@@ -1,8 +1,9 @@
 import { LLMock } from '@copilotkit/aimock';
-import { afterEach, expect, test } from '@jest/globals';
+import { afterEach, expect, jest, test } from '@jest/globals';
 import { toModelFailure } from '../../../../activities/model/failures.js';
 import type { ModelReply, ModelRequest } from '../../../../activities/model/model.js';
 import { createOpenAiProvider, type OpenAiProviderOptions } from '../../../../activities/model/providers/openai.js';
+import { watchSilence } from '../../../../activities/model/providers/silence-watch.js';
 import {
   asksFor,
   failsWith,
@@ -230,6 +231,36 @@ test('a stop rejects at once with its reason, and nothing is shown after it', as
   await expect(asked).rejects.toThrow('stopped by a person');
   expect(await server.waitForEnd(1)).toBe('aborted');
   expect(deltas).toEqual(['Milk ']);
+});
+
+test('nothing is shown after a stop, even when it has arrived', async () => {
+  const chunk = (content: string) => `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
+  const headers = { 'content-type': 'text/event-stream' };
+  const fetch = async () => new Response(['Milk ', 'and ', 'bread.'].map(chunk).join(''), { headers });
+  const stop = new AbortController();
+  const deltas: string[] = [];
+  const provider = createOpenAiProvider({ name: 'test', baseUrl: 'http://127.0.0.1:1/v1', fetch, timeouts: patient });
+  const onDelta = (text: string) => {
+    deltas.push(text);
+    stop.abort(new Error('stopped by a person'));
+  };
+  await expect(provider.generate(request, onDelta, stop.signal)).rejects.toThrow('stopped by a person');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(deltas).toEqual(['Milk ']);
+});
+
+test('a stream may last as long as it never falls silent', () => {
+  jest.useFakeTimers();
+  const watch = watchSilence({ callMs: 100, streamMs: 1000, idleMs: 100 }, new AbortController().signal);
+  for (let i = 0; i < 8; i++) {
+    watch.heard();
+    jest.advanceTimersByTime(90);
+    expect(watch.signal.aborted).toBe(false);
+  }
+  jest.advanceTimersByTime(20);
+  expect(watch.signal.reason).toMatchObject({ how: 'silence in the stream' });
+  watch.stop();
+  jest.useRealTimers();
 });
 
 test('one request is one request: nothing is retried here', async () => {
