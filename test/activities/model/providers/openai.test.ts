@@ -27,6 +27,7 @@ const patient = { callMs: 0, streamMs: 0, idleMs: 0 };
 let server: ModelServer;
 let mock: LLMock | undefined;
 afterEach(async () => {
+  jest.useRealTimers();
   await server?.close();
   await mock?.stop();
 });
@@ -260,7 +261,6 @@ test('a stream may last as long as it never falls silent', () => {
   jest.advanceTimersByTime(20);
   expect(watch.signal.reason).toMatchObject({ how: 'silence in the stream' });
   watch.stop();
-  jest.useRealTimers();
 });
 
 test('one request is one request: nothing is retried here', async () => {
