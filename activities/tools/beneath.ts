@@ -73,7 +73,7 @@ export async function recheck(root: Root, handle: FileHandle, path: string): Pro
 type Walked = Place | { leadsTo: string; from: string };
 
 async function walk(root: Root, names: readonly string[], makeFolders: boolean): Promise<Walked> {
-  let folder: OpenFolder = { handle: await open(root.path, asFolder), path: root.path };
+  let folder: OpenFolder = { handle: await openRoot(root), path: root.path };
   try {
     for (const [index, name] of names.entries()) {
       const target = await findLink(childOf(root, folder, name));
@@ -92,6 +92,13 @@ async function walk(root: Root, names: readonly string[], makeFolders: boolean):
     await folder.handle.close();
     throw error;
   }
+}
+
+/** Without its root a workspace is broken, which is no answer about the path. */
+function openRoot(root: Root): Promise<FileHandle> {
+  return open(root.path, asFolder).catch((error: unknown) => {
+    throw new Error('The folder of the workspace cannot be opened', { cause: error });
+  });
 }
 
 /** Where a link points to; undefined for what is missing or no link. */

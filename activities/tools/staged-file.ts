@@ -64,7 +64,9 @@ function stagedFile(root: Root, place: Place, temporary: string, asked: string):
         await recheck(root, folder.handle, asked);
         await rename(temporary, target).catch((error: NodeJS.ErrnoException) => {
           if (error.code !== 'ENOENT') throw error;
-          throw new Error('Another attempt of this call has taken the write over', { cause: error });
+          throw new Error('What was written has been removed, by another attempt of this call or with its folder', {
+            cause: error,
+          });
         });
         await folder.handle.sync(); // the rename itself must survive a power cut, since the call is then recorded as done
       } finally {

@@ -36,7 +36,7 @@ test('what a dead attempt left is removed by the next attempt of its call, and b
   expect(await readdir(workspace.root)).toHaveLength(2);
   await run(writeFileTool, { path: 'notes.md', content: 'x' }, callOn(workspace, { key: 'key of a dead call' }));
   expect(await readdir(workspace.root)).toEqual(['notes.md']);
-  await expect(staged.commit()).rejects.toThrow('Another attempt of this call has taken the write over');
+  await expect(staged.commit()).rejects.toThrow('removed, by another attempt of this call');
   expect(await readFile(join(workspace.root, 'notes.md'), 'utf8')).toBe('x');
 });
 
