@@ -7,18 +7,14 @@ import { taskQueue } from '../workflows/contract.js';
 import { errorCode } from './local-stack/files.js';
 import type { StackSettings } from './local-stack/stack-settings.js';
 import { type FileContents, readConfigText } from './settings/config-file.js';
-import { durationForms, toMilliseconds } from './settings/duration.js';
-import { ConfigError, kindOf, type Place } from './settings/problem.js';
-import {
-  type ModelPreset,
-  type PolicyRule,
-  type ProviderSettings,
-  type Settings,
-  settingsSchema,
-} from './settings/schema.js';
+import type { Config, ConfigFlags } from './settings/config-shape.js';
+import { ConfigError, type Place } from './settings/problem.js';
+import { type Settings, settingsSchema } from './settings/schema.js';
+import { sentenceOf } from './settings/sentence.js';
+import { readSingleVariables, type SingleVariables } from './settings/single-variables.js';
 import { readVariables } from './settings/variables.js';
-import { childOf, wantedBy } from './settings/walk.js';
 
+export type { Config, ConfigFlags, ProviderKey, TurnLimits } from './settings/config-shape.js';
 export { ConfigError } from './settings/problem.js';
 export type { ModelPreset, PolicyRule, ProviderSettings } from './settings/schema.js';
 
@@ -37,93 +33,6 @@ const providerKeyVariables = [
   ['xai', 'XAI_API_KEY'],
   ['together', 'TOGETHER_API_KEY'],
 ] as const;
-
-export interface ProviderKey {
-  provider: string;
-  variable: string;
-  apiKey: string;
-}
-
-/** Limits that are kept in the row of each turn. */
-export interface TurnLimits {
-  modelCalls: number;
-  workMs: number;
-  tokens: number;
-  /** Undefined: no limit in money. */
-  costMicros: number | undefined;
-  /** Equal calls with equal results before they are refused. */
-  repeatedCalls: number;
-}
-
-export interface Config {
-  /** DURABOT_HOME, absolute. */
-  home: string;
-  configPath: string;
-  /** False: every key has its default, a variable's or a flag's value. */
-  configFileExists: boolean;
-  /** Absolute. */
-  workspace: string;
-  /** IANA name. */
-  timezone: string;
-  /** Replaces the persona, never the policy. */
-  persona: string | undefined;
-  agent: {
-    /** Undefined: to be chosen from the keys that are there. */
-    model: string | undefined;
-    provider: string;
-    maxTokens: number;
-    temperature: number;
-    reasoningEffort: string | undefined;
-    contextWindowTokens: number;
-    contextBlockLimit: number | undefined;
-    fallbackModels: string[];
-    maxToolResultChars: number;
-    maxConcurrentSubagents: number;
-  };
-  modelPresets: Record<string, ModelPreset>;
-  providers: Record<string, ProviderSettings>;
-  exec: {
-    enable: boolean;
-    timeoutMs: number;
-    /** False: the owner's consent to commands with all rights of this user. */
-    sandbox: boolean;
-    readOnlyBinds: string[];
-    readWriteBinds: string[];
-    allowedEnvKeys: string[];
-  };
-  limits: { turn: TurnLimits; subagent: TurnLimits };
-  rules: PolicyRule[];
-  requests: {
-    /** Model requests under way at once in a worker; 0: no cap. */
-    maxConcurrent: number;
-    /** 0: no limit. */
-    callTimeoutMs: number;
-    streamIdleMs: number;
-  };
-  stack: StackSettings;
-  /** Where this installation's runs are given to workers; another one than the usual lets installations share an engine. */
-  taskQueue: string;
-  environment: {
-    providerKeys: ProviderKey[];
-    openaiBaseUrl: string | undefined;
-    ollamaHost: string | undefined;
-    otelEndpoint: string | undefined;
-    /** Name of a crash point: tests only. */
-    crashAt: string | undefined;
-    /** The variables of tools.exec.allowedEnvKeys that are set. */
-    forCommands: Record<string, string>;
-  };
-}
-
-/** What a command line may set, for its process only. */
-export interface ConfigFlags {
-  model?: string | undefined;
-  provider?: string | undefined;
-  maxTokens?: number | undefined;
-  temperature?: number | undefined;
-  system?: string | undefined;
-  workspace?: string | undefined;
-}
 
 export interface LoadOptions {
   /** As given by `--config`: then the file must be there. */
@@ -205,72 +114,6 @@ function overridesOf(flags: ConfigFlags): { path: string[]; value: unknown; plac
   return named
     .filter(([, , value]) => value !== undefined)
     .map(([key, place, value]) => ({ path: ['agents', 'defaults', key], value, place }));
-}
-
-/** "config.json, line 3, column 20: agents.defaults.temperature must be a number from 0 to 2, but is "hot"." */
-function sentenceOf(path: PropertyKey[], file: FileContents): string {
-  const keys = path.map(String);
-  const known = file.places.get(keys.join('.'));
-  const value = keys.reduce<unknown>(
-    (inner, key) => (typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[key] : undefined),
-    file.values,
-  );
-  const schema = keys.reduce<Parameters<typeof wantedBy>[0] | undefined>(
-    (inner, key) => inner && childOf(inner, key),
-    settingsSchema,
-  );
-  const wanted = schema ? wantedBy(schema) : 'another value';
-  const where = known ?? placeAbove(keys, file);
-  if (value === undefined) return `${where}: ${keys.join('.')} is missing; it must be ${wanted}.`;
-  return `${where}: ${keys.join('.')} must be ${wanted}, but is ${shown(keys, value)}.`;
-}
-
-function placeAbove(keys: string[], { places }: FileContents): Place {
-  for (let length = keys.length - 1; length > 0; length--) {
-    const place = places.get(keys.slice(0, length).join('.'));
-    if (place) return place;
-  }
-  return 'config.json';
-}
-
-// A provider's values may be secrets, also when they stand in the wrong place: only their kind is shown.
-function shown(keys: string[], value: unknown): string {
-  if (keys[0] === 'providers') return kindOf(value);
-  const short = (typeof value === 'string' && value.length <= 40) || typeof value === 'number';
-  return short ? JSON.stringify(value) : kindOf(value);
-}
-
-interface SingleVariables {
-  maxConcurrent: number;
-  callTimeoutMs: number;
-  streamIdleMs: number;
-}
-
-function readSingleVariables(environment: NodeJS.ProcessEnv, problems: string[]): SingleVariables {
-  const read = <T>(variable: string, fallback: T, wants: string, parse: (text: string) => T | undefined): T => {
-    const text = environment[variable];
-    if (text === undefined || text === '') return fallback;
-    const value = parse(text);
-    if (value !== undefined) return value;
-    problems.push(`${variable}: must be ${wants}, but is ${JSON.stringify(text.slice(0, 40))}.`);
-    return fallback;
-  };
-  const idle = (text: string) => {
-    const ms = toMilliseconds(text);
-    return ms !== undefined && ms > 0 && ms <= 3_600_000 ? ms : undefined;
-  };
-  return {
-    maxConcurrent: read('DURABOT_MAX_CONCURRENT_REQUESTS', 8, 'a whole number; 0 means no cap', (text) =>
-      /^\d{1,6}$/.test(text) ? Number(text) : undefined,
-    ),
-    callTimeoutMs: read(
-      'DURABOT_LLM_TIMEOUT_S',
-      300_000,
-      `a duration: ${durationForms}; 0 means no limit`,
-      toMilliseconds,
-    ),
-    streamIdleMs: read('DURABOT_STREAM_IDLE_TIMEOUT_S', 90_000, 'a duration above 0 and at most 3600 seconds', idle),
-  };
 }
 
 interface Sources {
