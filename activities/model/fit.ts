@@ -154,7 +154,7 @@ function sizeOf(calls: readonly ShownCall[]): number {
 }
 
 /** Head and tail, and how much is missing between them. */
-export function shorten(text: string, maxChars: number): string {
+function shorten(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;
   const notice = `\n[… ${text.length - maxChars} characters left out …]\n`;
   const keep = Math.max(0, maxChars - notice.length);

@@ -21,7 +21,7 @@ export interface OpenAiProviderOptions {
   timeouts?: ModelTimeouts;
 }
 
-export const defaultTimeouts: ModelTimeouts = { callMs: 300_000, streamMs: 600_000, idleMs: 90_000 };
+const defaultTimeouts: ModelTimeouts = { callMs: 300_000, streamMs: 600_000, idleMs: 90_000 };
 const maxAnswerBytes = 10 * 1024 * 1024;
 /** The client's own clock never strikes: ours can tell silence from slowness. */
 const neverMs = 2 ** 31 - 1;
