@@ -310,7 +310,7 @@ export async function repeatedCalls({ pool }: StoreDeps, turnId: string): Promis
   return new Set(rows.map((row) => row.call));
 }
 
-/** A stored result by its handle `result:<turn>/<call>`: of this conversation, its parent's and its subagents'. */
+/** A result, whole, by its handle `result:<turn>/<call>`: of this conversation, its parent's and its subagents'. */
 export async function findResult(
   { pool }: StoreDeps,
   conversationId: string,
@@ -323,8 +323,10 @@ export async function findResult(
         select id, parent_conversation_id from conversation where id = $3
         union all select c.id, c.parent_conversation_id from conversation c join reader r on c.id = r.parent_conversation_id
       )
-      select b.content from blob b join turn t on t.id = b.turn_id join turn root on root.id = t.root_turn_id
-      where b.turn_id = $1 and b.call_id = $2 and root.conversation_id in (select id from reader)`,
+      select coalesce(b.content, e.parts -> 0 ->> 'text') as content
+      from entry e join turn t on t.id = e.turn_id join turn root on root.id = t.root_turn_id
+        left join blob b on b.turn_id = e.turn_id and b.call_id = e.call_id
+      where e.turn_id = $1 and e.call_id = $2 and e.role = 'tool' and root.conversation_id in (select id from reader)`,
     [match[1], match[2], conversationId],
   );
   return rows[0]?.content;

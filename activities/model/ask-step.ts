@@ -1,5 +1,6 @@
 // What a step says to the model and what comes back: which model, what it is shown, which tools it is offered, what its calls become.
 
+import { ApplicationFailure } from '@temporalio/common';
 import type { Rule } from '../../policy/decide.js';
 import type { Store } from '../../store/index.js';
 import type { TurnSettings } from '../../store/rows.js';
@@ -13,6 +14,7 @@ import { type BuiltContext, budgetAfterRejection, buildContext, contextBudget } 
 import { failureTypeOf, windowTokensOf } from './failures.js';
 import type { ChosenModel, ModelPrice, ModelUsage, ToolSpec } from './model.js';
 import { planCalls } from './plan-calls.js';
+import { createTokenCounter } from './tokens.js';
 
 export type StepAnswer = Omit<StepRecord, 'turnId' | 'step' | 'attempt'>;
 
@@ -43,6 +45,7 @@ export interface AskDeps {
 const mostShrinks = 2;
 
 export function createAskStep(deps: AskDeps): AskStep {
+  const count = createTokenCounter(); // the system prompt and the tools are counted once, not at every step
   const specs = new Map<Tool, ToolSpec>();
   const specOf = (tool: Tool) => {
     const spec = specs.get(tool) ?? toolSpec(tool);
@@ -59,8 +62,10 @@ export function createAskStep(deps: AskDeps): AskStep {
       maxTokens: turn.settings.maxTokens ?? chosen.maxTokens,
       blockLimit: deps.contextBlockLimit,
     });
+    // Twice the budget: large results become stubs before anything is left out.
+    const readTokens = 2 * budgetTokens;
     const [entries, system] = await Promise.all([
-      deps.store.transcript.entries({ conversationId: turn.conversationId, turnId: turn.id, maxTokens: budgetTokens }),
+      deps.store.transcript.entries({ conversationId: turn.conversationId, turnId: turn.id, maxTokens: readTokens }),
       deps.systemPrompt(turn.settings, turn.kind === 'subagent'),
     ]);
     const build = (budget: number) =>
@@ -76,6 +81,8 @@ export function createAskStep(deps: AskDeps): AskStep {
         temperature: turn.settings.temperature ?? deps.temperature,
         reasoningEffort: deps.reasoningEffort,
         budgetTokens: budget,
+        readTokens,
+        count,
         timeZone: deps.timeZone,
       });
     const started = performance.now();
@@ -117,6 +124,7 @@ async function askWithinWindow(
   let budget = budgetTokens;
   for (let shrinks = 0; ; shrinks++) {
     const context = build(budget);
+    if (context.tooLarge) throw tooLong(context.tooLarge);
     try {
       return await askModel(chosen.provider, context.request, { ...options, inputTokens: context.tokens });
     } catch (error) {
@@ -125,6 +133,14 @@ async function askWithinWindow(
       budget = budgetAfterRejection(context.tokens, context.request.maxTokens, windowTokensOf(error));
     }
   }
+}
+
+function tooLong(what: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'ModelContextTooLong',
+    message: `Too big for the model's window: ${what}`,
+    nonRetryable: true,
+  });
 }
 
 /** A subagent's tools are never more than its parent's, and the deepest spawn nothing. */
