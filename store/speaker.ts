@@ -2,9 +2,6 @@
 import type { Delta, Progress } from './listener.js';
 import type { Pool } from './pool.js';
 
-/** PostgreSQL refuses payloads of 8,000 bytes and more. */
-export const maxDeltaBytes = 6_000;
-
 export interface Speaker {
   delta(delta: Delta): void;
   progress(progress: Progress): void;

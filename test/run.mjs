@@ -5,12 +5,12 @@
 // The servers live in a home of their own under the temporary folder and are stopped and removed however this ends.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { setUp } from '../workers/local-stack/set-up.mjs';
+import { openTestStack } from './support/test-stack.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const results = join(root, 'test', '.results');
@@ -38,7 +38,7 @@ await setUp({ lenient: true }); // types are the matter of `npm run check`; here
 process.exitCode = values['stack-only'] ? await stackOnly() : await runAll();
 
 async function stackOnly() {
-  const stack = await openStack();
+  const stack = await openTestStack({ say });
   try {
     const exports = Object.entries(stack.environment).map(([name, value]) => `export ${name}='${value}'`);
     if (values['write-env']) await writeFile(values['write-env'], `${exports.join('\n')}\n`, { mode: 0o600 });
@@ -71,7 +71,7 @@ async function runAll() {
   const totals = { passed: 0, failed: 0, skipped: 0, ok: true };
   if (fast.length > 0) await runJest('fast', fast, {}, totals);
   if (needStack.length > 0 && !interrupted) {
-    const stack = await openStack();
+    const stack = await openTestStack({ say });
     try {
       if (!interrupted) await runJest('stack', needStack, stack.environment, totals);
     } finally {
@@ -130,42 +130,4 @@ async function endOf(child, outputFile) {
   const code = await closed;
   clearInterval(watch);
   return code;
-}
-
-async function openStack() {
-  const { openLocalStack, stopLocalStack } = await import('../dist/workers/local-stack/stack.js');
-  const { binariesFor, findPostgresUser } = await import('../dist/workers/local-stack/postgres-binaries.js');
-  const { placeOf } = await import('../dist/workers/local-stack/postgres-place.js');
-  const { obtainTemporalBinary } = await import('../dist/workers/local-stack/temporal-binary.js');
-  const home = await mkdtemp(join(await realpath(tmpdir()), 'durabot-test-'));
-  const settings = {
-    home,
-    temporalNamespace: 'default',
-    searchPath: process.env.PATH ?? '',
-    cacheFolder: join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'durabot'),
-  };
-  const user = await findPostgresUser();
-  const { area } = await placeOf(settings, user);
-  const close = async () => {
-    await stopLocalStack(settings);
-    await rm(area, { recursive: true, force: true });
-    await rm(home, { recursive: true, force: true });
-  };
-  try {
-    const stack = await openLocalStack({ settings, say, withoutSync: true });
-    const bundle = join(root, 'dist', 'workflow-bundle.js');
-    return {
-      close,
-      environment: {
-        DURABOT_TEST_DATABASE_URL: stack.databaseUrl,
-        DURABOT_TEST_TEMPORAL_ADDRESS: stack.temporalAddress,
-        DURABOT_TEST_TEMPORAL_CLI: (await obtainTemporalBinary(settings, say)).path,
-        DURABOT_TEST_POSTGRES_BIN: join((await binariesFor(user, say)).folder, 'bin'),
-        ...(existsSync(bundle) ? { DURABOT_TEST_WORKFLOW_BUNDLE: bundle } : {}),
-      },
-    };
-  } catch (error) {
-    await close();
-    throw error;
-  }
 }

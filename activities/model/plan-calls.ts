@@ -92,7 +92,7 @@ function unknownTool(name: string, tools: ReadonlyMap<string, Tool>): string {
 }
 
 /** Equal for equal arguments, whatever the order of their keys. */
-export function hashArguments(input: unknown): string {
+function hashArguments(input: unknown): string {
   return createHash('sha256').update(JSON.stringify(input, sortedKeys)).digest('base64url').slice(0, 22);
 }
 

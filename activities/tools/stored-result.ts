@@ -42,6 +42,6 @@ function shorten(text: string, maxChars: number, handle: string): string {
 }
 
 /** Equal for equal texts: what the repeat guard compares. */
-export function hashOf(text: string): string {
+function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
