@@ -4,7 +4,7 @@ import { FileRefusal, shown } from './file-refusal.js';
  * What file tools never write, at any depth, because a later command runs it or obeys it: git's hooks, and the settings (`.git/config`,
  * a `.git` file that points elsewhere, a submodule's own folder) that name programs or other hooks. Git itself may change all of it.
  */
-export const protectedNames: readonly string[] = ['.git'];
+const protectedNames: readonly string[] = ['.git'];
 
 /**
  * `names` are the parts of a path whose links are resolved. Case and invisible characters do not count: some disks take `.GIT`, or

@@ -14,10 +14,10 @@ test('a file is made together with its folders', async () => {
 
 test('a file is replaced whole, keeps its mode and leaves nothing beside it', async () => {
   const workspace = await workspaceWith({ 'run.sh': 'old and longer' });
-  await chmod(join(workspace.root, 'run.sh'), 0o750);
+  await chmod(join(workspace.root, 'run.sh'), 0o775);
   await run(writeFileTool, { path: 'run.sh', content: 'new' }, callOn(workspace));
   expect(await readFile(join(workspace.root, 'run.sh'), 'utf8')).toBe('new');
-  expect((await stat(join(workspace.root, 'run.sh'))).mode & 0o777).toBe(0o750);
+  expect((await stat(join(workspace.root, 'run.sh'))).mode & 0o777).toBe(0o775);
   expect(await readdir(workspace.root)).toEqual(['run.sh']);
 });
 
