@@ -64,7 +64,7 @@ export const editFileTool = defineTool({
 
       const file = decodeText(content, path);
       const edited = editText(file.text, file.hasCrLf ? withPlainLineEnds(request) : request, shown(path));
-      if (edited.failed) return edited;
+      if (edited.failed) return { text: edited.text, failed: true };
       const next = encodeText({ ...file, text: edited.newText });
       await context.remember({ before, after: hashOf(next), said: edited.text } satisfies z.infer<typeof memory>);
       await workspace.write(path, next, { key, signal, onlyIf: before });
