@@ -11,6 +11,7 @@ import {
 import { mayRun } from './approvals.js';
 import { runChild } from './children.js';
 import type { CallRef, PlannedCall, TurnOutcome, TurnRef } from './contract.js';
+import { neighbours } from './neighbours.js';
 import { callModel, closeTurn, runTool, settleCall } from './proxies.js';
 
 /** `superseded`: another run owns the turn; this one has closed nothing. */
@@ -28,23 +29,6 @@ export async function runLoop(turn: TurnRef, modelName: string): Promise<TurnOut
     if (!(error instanceof TemporalFailure)) throw error; // our bug: the task waits for a fix, the turn is not lost
     return close(turn, isCancellation(error) ? 'stopped' : 'failed', failureTypeOf(error));
   }
-}
-
-/** Only reads and spawns have company; everything else runs alone, in the model's order. */
-export function neighbours(calls: readonly PlannedCall[]): PlannedCall[][] {
-  const groups: PlannedCall[][] = [];
-  for (const call of calls) {
-    const group = groups.at(-1);
-    const company = companyOf(call);
-    if (group?.[0] && company !== 'alone' && companyOf(group[0]) === company) group.push(call);
-    else groups.push([call]);
-  }
-  return groups;
-}
-
-function companyOf(call: PlannedCall): 'reads' | 'spawns' | 'alone' {
-  if (call.child) return 'spawns';
-  return call.effect === 'read' ? 'reads' : 'alone';
 }
 
 // On a stop everyone in the group is waited for: the turn closes when its tools have ended.
