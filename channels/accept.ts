@@ -31,6 +31,7 @@ export function createAccept({ store, engine, finishStop, onError }: AcceptDeps)
     for (const target of accepted.acted?.stopped ?? []) {
       finishStop(target).catch((error: unknown) => onError('A stop is left to the sweep', error));
     }
+    store.crashPoint('intake.acknowledge', 'before'); // the other side is the channel's: it knows when its platform has heard
     return accepted;
   };
 }

@@ -1,6 +1,7 @@
 // Every end of a turn, as a part of one transaction: results of open calls, waiting messages, answer or notice, children, hand-over.
 import type { TurnOutcome } from '../workflows/contract.js';
 import { claimNext, lockConversations } from './claims.js';
+import type { CrashPointName } from './crash-points.js';
 import type { StoreDeps } from './deps.js';
 import { enterAtClosing } from './joining.js';
 import { insertReply } from './outbox.js';
@@ -42,6 +43,16 @@ export async function closing(client: Client, deps: StoreDeps, turn: TurnRow, en
   // Whoever shows this turn waits for the word; a listener that misses it finds the row.
   await client.query({ name: 'notify-turn', text: `select pg_notify('durabot_turn', $1)`, values: [turn.id] });
   return claimed;
+}
+
+/** What a transaction crosses that closed this turn. */
+export function closingPoints({ addressId, parentTurnId }: TurnRow, claimed: readonly ClaimedTurn[]): CrashPointName[] {
+  return [
+    'transcript.append',
+    ...(addressId ? (['outbox.insert'] as const) : []),
+    ...(parentTurnId ? (['subagent.result'] as const) : []),
+    ...(claimed.length > 0 ? (['turn.hand-over'] as const) : []),
+  ];
 }
 
 const unfinished: Record<string, string> = {

@@ -156,9 +156,9 @@ export interface CallResult {
  * @throws NotNow `Overtaken` when another attempt holds the call: the result is dropped.
  */
 export async function finish(deps: StoreDeps, ref: CallRef, token: string, result: CallResult): Promise<CallOutcome> {
-  deps.crashPoint('tool.record', 'before');
+  for (const point of ['tool.record', 'transcript.append'] as const) deps.crashPoint(point, 'before');
   const written = await write(deps, ref, token, result);
-  deps.crashPoint('tool.record', 'after');
+  for (const point of ['tool.record', 'transcript.append'] as const) deps.crashPoint(point, 'after');
   if (written) return written;
   const seen = await see(deps.pool, ref);
   if (seen.state === 'started') throw overtaken('A later attempt has this call; this result is dropped');

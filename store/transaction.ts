@@ -10,7 +10,8 @@ export interface Database {
 
 /**
  * Runs `work` between BEGIN and COMMIT; a rejection rolls back and is passed on. A COMMIT whose answer is lost rejects although it
- * may have taken effect, so whatever runs here must be safe to repeat. `points` names the crash points around this commit.
+ * may have taken effect, so whatever runs here must be safe to repeat. `points` names the crash points around this commit; `work` may
+ * add to it what it turns out to do.
  */
 export async function inTransaction<Result>(
   { pool, crashPoint }: Database,

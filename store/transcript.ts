@@ -3,7 +3,8 @@
 import type { PlannedCall, StepResult } from '../workflows/contract.js';
 import { type Brief, planChildren } from './children.js';
 import { findClaimed, lockConversations } from './claims.js';
-import { closing } from './closing.js';
+import { closing, closingPoints } from './closing.js';
+import type { CrashPointName } from './crash-points.js';
 import type { StoreDeps } from './deps.js';
 import type { Entry } from './entry.js';
 import { joinable, joinTurn } from './joining.js';
@@ -196,6 +197,7 @@ export interface Recorded {
  */
 export async function recordStep(deps: StoreDeps, record: StepRecord): Promise<Recorded> {
   const { turnId, step, attempt } = record;
+  const points: CrashPointName[] = ['model.record'];
   const done = await inTransaction(
     deps,
     async (client): Promise<Recorded | 'overtaken'> => {
@@ -221,9 +223,12 @@ export async function recordStep(deps: StoreDeps, record: StepRecord): Promise<R
         const overtakenNow = isOpen(facts.state) && facts.openToken !== attempt.token;
         return overtakenNow ? 'overtaken' : { result: { state: 'stopped', calls: [] }, claimed: [] };
       }
-      return writeStep(client, deps, facts, record);
+      const written = await writeStep(client, deps, facts, record);
+      const open = written.result.state === 'open';
+      points.push(...(open ? (['transcript.append'] as const) : closingPoints(facts, written.claimed)));
+      return written;
     },
-    ['model.record'],
+    points,
   );
   if (done === 'overtaken') throw overtaken('A later attempt has opened this step; this answer is dropped');
   return done;
@@ -280,7 +285,6 @@ async function writeStep(client: Client, deps: StoreDeps, facts: Facts, record: 
     ],
   });
   if (!ends) return { result, claimed: [] };
-  deps.crashPoint('outbox.insert', 'before');
   return { result, claimed: await closing(client, deps, facts, { outcome: ends, answer: record.text }) };
 }
 

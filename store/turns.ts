@@ -1,7 +1,8 @@
 // Turns as executions see them: closing one that no step closes, and what the sweep repairs.
 import type { TurnOutcome } from '../workflows/contract.js';
 import { findClaimed, lockConversations } from './claims.js';
-import { closing, type Ending, lockTurn } from './closing.js';
+import { closing, closingPoints, type Ending, lockTurn } from './closing.js';
+import type { CrashPointName } from './crash-points.js';
 import type { StoreDeps } from './deps.js';
 import {
   type ClaimedTurn,
@@ -25,6 +26,7 @@ export interface Closed {
  * and with it the turn that still waits for its run.
  */
 export function closeTurn(deps: StoreDeps, turnId: string, owner: string, ending: Ending): Promise<Closed> {
+  const points: CrashPointName[] = [];
   return inTransaction(
     deps,
     async (client) => {
@@ -35,9 +37,11 @@ export function closeTurn(deps: StoreDeps, turnId: string, owner: string, ending
         return { outcome: turn.state as TurnOutcome, claimed: await findClaimed(client, turn.conversationId, turnId) };
       }
       const outcome = turn.markPosition !== null ? 'stopped' : ending.outcome;
-      return { outcome, claimed: await closing(client, deps, turn, { ...ending, outcome }) };
+      const claimed = await closing(client, deps, turn, { ...ending, outcome });
+      points.push(...closingPoints(turn, claimed));
+      return { outcome, claimed };
     },
-    ['turn.hand-over'],
+    points,
   );
 }
 

@@ -1,7 +1,14 @@
 // A worker: connections, activities and the engine's worker, opened together and closed in reverse. Everything it needs is handed in,
 // so a process file and a test open the same thing.
+
+import { activityInfo } from '@temporalio/activity';
 import { Client } from '@temporalio/client';
-import { NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import {
+  type ActivityInboundCallsInterceptor,
+  NativeConnection,
+  Worker,
+  type WorkflowBundleOption,
+} from '@temporalio/worker';
 import { type Aborts, createAborts } from '../activities/aborts.js';
 import { createActivities, createToolActivities } from '../activities/index.js';
 import { createAskStep } from '../activities/model/ask-step.js';
@@ -48,6 +55,14 @@ export interface AgentOptions {
   systemPrompt(settings: TurnSettings, subagent: boolean): Promise<string>;
   outageNotice(turnId: string): string;
   onError(message: string, error: unknown): void;
+}
+
+/** An activity that comes from the server says that the engine has heard the task which scheduled it. */
+function afterTask({ crashPoint }: Store): NonNullable<ActivityInboundCallsInterceptor['execute']> {
+  return (input, next) => {
+    if (!activityInfo().isLocal) crashPoint('turn.task', 'after');
+    return next(input);
+  };
 }
 
 export interface Agent {
@@ -115,6 +130,9 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     taskQueue: temporal.taskQueue,
     workflowBundle: options.workflowBundle,
     activities: { ...activities, ...createToolActivities(deps) },
+    // Only the bundle of the kill tests calls this sink: it runs between a workflow's commands and their way to the engine.
+    sinks: { worker: { answers: { fn: () => store.crashPoint('turn.task', 'before'), callDuringReplay: true } } },
+    interceptors: { activity: [() => ({ inbound: { execute: afterTask(store) } })] },
     maxCachedWorkflows: 250,
     maxConcurrentWorkflowTaskExecutions: 20,
     maxConcurrentActivityTaskExecutions: 50,

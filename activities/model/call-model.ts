@@ -1,6 +1,6 @@
 // One step of a turn: open it in the store, ask the model, record the answer. Only the attempt that opened last may record, and a
 // recorded step is returned as it is, so an answer in the store is never bought twice.
-import { ApplicationFailure, Context } from '@temporalio/activity';
+import { ApplicationFailure, activityInfo, Context } from '@temporalio/activity';
 import type { Store } from '../../store/index.js';
 import { type Attempt, NotNow } from '../../store/rows.js';
 import type { Speaker } from '../../store/speaker.js';
@@ -42,6 +42,8 @@ export function createCallModel(deps: CallModelDeps): (ref: StepRef) => Promise<
         async () => {
           const signal = Context.current().cancellationSignal;
           const result = await requests.inTurn('chat', signal, async () => {
+            if (ref.step === 1 && activityInfo().workflowType === 'subagent')
+              store.crashPoint('subagent.start', 'after');
             const attempt = thisAttempt(); // who opened the step last may record it
             const opened = await store.transcript.openStep({ ...ref, attempt });
             if (opened.kind === 'settled') return opened;
@@ -51,7 +53,8 @@ export function createCallModel(deps: CallModelDeps): (ref: StepRef) => Promise<
             // An answer in hand is not given up: the store may be away for a minute.
             return whileStoreIsAway(60_000, () => store.transcript.recordStep(record));
           });
-          if (result.result.state !== 'open') store.crashPoint('turn.hand-over', 'before');
+          // The loop starts a child with its answer to the engine, and the child's first activity is the first to know that it began.
+          if (result.result.calls.some(({ child }) => child)) store.crashPoint('subagent.start', 'before');
           await startClaimed(deps, result.claimed);
           for (const { callId: call, summary, decision } of result.result.calls) {
             deps.speaker.progress({

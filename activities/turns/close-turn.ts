@@ -35,7 +35,6 @@ export async function closeFromStore(deps: CloseDeps, { turnId, owner, outcome, 
   // A run that is not the owner ends nothing of the turn's.
   const neverRan = turn?.owner === owner ? await endCommands(deps, turnId) : new Set<string>();
   const closed = await store.turns.close(turnId, owner, { outcome, reason, neverRan });
-  store.crashPoint('turn.hand-over', 'after');
   await startClaimed(deps, closed.claimed);
   await execs.endThoseWithOutcome().catch((error: unknown) => deps.onError('Supervisors are left to the sweep', error));
   return closed;
