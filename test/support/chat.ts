@@ -40,7 +40,8 @@ export interface Chat {
 
 export interface ChatOptions {
   script: Script;
-  tools?: readonly Tool[];
+  /** A function when they need the folder of the worker's data. */
+  tools?: readonly Tool[] | ((dataDir: string) => readonly Tool[]);
   channels?: readonly Channel[];
   store?: Partial<StoreDeps>;
   agent?: Partial<AgentOptions>;
@@ -102,7 +103,7 @@ export async function startChat({
     workflowBundle: await workflowBundle(),
     workspaceRoot: workspace,
     dataDir,
-    tools,
+    tools: typeof tools === 'function' ? tools(dataDir) : tools,
     rules: [],
     channels: new Map(channels.map((channel) => [channel.name, channel])),
     timeZone: 'UTC',
