@@ -1,11 +1,13 @@
 // The store: one function for each transaction and query, grouped by the rows they own. Every call may be repeated.
 import type { CallRef } from '../workflows/contract.js';
 import type { Ending } from './closing.js';
+import { setConversationModel } from './conversation-settings.js';
 import { accept, type Incoming } from './conversations.js';
 import type { StoreDeps } from './deps.js';
 import * as effects from './effects.js';
 import * as installation from './installation.js';
 import * as outbox from './outbox.js';
+import * as overview from './overview.js';
 import type { Attempt } from './rows.js';
 import * as transcript from './transcript.js';
 import * as turns from './turns.js';
@@ -14,6 +16,7 @@ export function createStore(deps: StoreDeps) {
   return {
     conversations: {
       accept: (incoming: Incoming) => accept(deps, incoming),
+      setModel: (conversationId: string, model: string) => setConversationModel(deps, conversationId, model),
     },
     turns: {
       close: (turnId: string, owner: string, ending: Ending) => turns.closeTurn(deps, turnId, owner, ending),
@@ -53,6 +56,17 @@ export function createStore(deps: StoreDeps) {
       find: (id: string) => outbox.findRow(deps, id),
       dueDestinations: (limit?: number) => outbox.dueDestinations(deps, limit),
       notice: (turnId: string, name: string, text: string) => outbox.insertNotice(deps, turnId, name, text),
+    },
+    overview: {
+      report: (turnId: string) => overview.readTurnReport(deps, turnId),
+      conversations: (limit?: number) => overview.listConversations(deps, limit),
+      conversation: (name: string) => overview.findConversation(deps, name),
+      terminalChat: (conversationId: string) => overview.terminalChatOf(deps, conversationId),
+      rootConversation: (conversationId: string) => overview.rootConversationOf(deps, conversationId),
+      turnsAfter: (conversationId: string, seq: number) => overview.turnsAfter(deps, conversationId, seq),
+      calls: (turnId: string) => overview.callsOf(deps, turnId),
+      transcript: (query: Parameters<typeof overview.readTranscript>[1]) => overview.readTranscript(deps, query),
+      openTurns: (limit?: number) => overview.openTurnLines(deps, limit),
     },
     installation: {
       namespaceId: () => installation.readNamespaceId(deps),
