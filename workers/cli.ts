@@ -7,13 +7,14 @@ import { addDoctor } from './commands/doctor.js';
 import { addDown } from './commands/down.js';
 import { addRun } from './commands/run.js';
 import { addServices } from './commands/serve.js';
+import { addShell, addStart } from './commands/shell.js';
 import { addStatus } from './commands/status.js';
 import { ConfigError, loadConfig } from './config.js';
 import { StackError } from './local-stack/stack-settings.js';
 import { nearest } from './settings/nearest.js';
 
 /** In the order of the help. */
-const commands: readonly AddCommand[] = [addServices, addRun, addStatus, addDoctor, addDown];
+const commands: readonly AddCommand[] = [addStart, addServices, addShell, addRun, addStatus, addDoctor, addDown];
 
 const defaultCommand = 'start';
 
@@ -42,6 +43,7 @@ function createProgram(): Command {
     .exitOverride();
   const context: CommandContext = {
     config: (flags) => loadConfig({ configPath: program.opts<{ config?: string }>().config, flags }),
+    version: version(),
     print: (text) => void process.stdout.write(`${text}\n`),
     say: (line) => void process.stderr.write(`${line}\n`),
   };

@@ -19,6 +19,7 @@ export class CommandFailure extends Error {
 export interface CommandContext {
   /** Read when first asked for, so that `--help` works with a broken file. Throws ConfigError, which ends with code 2. */
   config(flags?: ConfigFlags): Config;
+  version: string;
   /** The result: stdout. */
   print(text: string): void;
   /** Progress and remarks: stderr. */

@@ -1,5 +1,11 @@
 // Which models this process can ask: the configuration, the keys of the environment, and an Ollama on this machine if nothing else is set.
-import { type Chosen, chooseModel, type ModelChoice, type ModelSettings } from '../activities/model/choose-model.js';
+import {
+  type Chosen,
+  chooseModel,
+  findPreset,
+  type ModelChoice,
+  type ModelSettings,
+} from '../activities/model/choose-model.js';
 import type { FailureFacts } from '../activities/model/failure-sentences.js';
 import { probeOllama } from '../activities/model/list-models.js';
 import type { ChosenModel } from '../activities/model/model.js';
@@ -15,6 +21,10 @@ export interface Models {
   name: string;
   /** Names for the sentences about its failures. */
   facts: FailureFacts;
+  /** The names of modelPresets. */
+  presets: string[];
+  /** A preset, or a model that some provider serves; else the sentence for the person. */
+  find(name: string): { name: string } | { reason: string };
 }
 
 const ollamaAnswersWithinMs = 500;
@@ -29,6 +39,14 @@ export async function openModels(config: Config): Promise<Models> {
     standard,
     name: standard.kind === 'chosen' ? standard.model : 'no model',
     facts: standard.kind === 'chosen' ? toFacts(standard) : {},
+    presets: Object.keys(settings.presets),
+    find(name) {
+      const preset = findPreset(settings.presets, name);
+      if ('name' in preset) return preset;
+      const choice = chooseModel(settings, name);
+      if (choice.kind === 'chosen') return { name };
+      return Object.keys(settings.presets).length > 0 ? preset : { reason: choice.reason };
+    },
   };
 }
 
@@ -56,4 +74,12 @@ export function modelWords({ standard }: Models): string {
   const { provider, model, rule } = standard;
   if (provider === 'demo') return `the built-in demo model, a stand-in (${rule})`;
   return `${model} at ${provider} (${rule})`;
+}
+
+/** For /model alone. */
+export function modelList(models: Models, chosen: string | undefined): string {
+  const presets =
+    models.presets.length > 0 ? models.presets.join(', ') : 'none; add some to modelPresets in config.json';
+  const now = chosen === undefined ? modelWords(models) : `${chosen}, chosen for this chat`;
+  return `Model: ${now}\nPresets: ${presets}\n/model NAME chooses a preset or a model for this chat.`;
 }

@@ -5,7 +5,6 @@ import type { Accepted, Incoming } from '../channels/channel.js';
 import { followTurn } from '../channels/terminal/follow-turn.js';
 import { createPartialText } from '../channels/terminal/partial-text.js';
 import { toPlainText } from '../channels/terminal/plain-text.js';
-import { readTurnReport } from '../store/overview.js';
 import { isOpen, type TurnSettings } from '../store/rows.js';
 import { startServeInBackground } from './background-serve.js';
 import { type CommandContext, CommandFailure, exitCodes } from './command.js';
@@ -94,7 +93,7 @@ async function waitForAnswer(run: Run, accepted: Accepted): Promise<number> {
         ending.patience,
       ),
     ]);
-    const report = await readTurnReport(base, turnId);
+    const report = await standby.store.overview.report(turnId);
     if (!report) throw new CommandFailure('The conversation was deleted before its answer came.');
     tellReport(report, report.answer || partial.text(), { json: request.json, print: run.print, say });
     const why = ending.why();
@@ -129,7 +128,7 @@ function tellCall({ summary, state }: { summary: string; state: string }, say: W
   else if (state !== 'done') say(`✗ ${toPlainText(summary)}: ${state}`);
 }
 
-async function leaveRunning({ config, base, standby, request, print, say }: Run, accepted: Accepted): Promise<number> {
+async function leaveRunning({ config, standby, request, print, say }: Run, accepted: Accepted): Promise<number> {
   await standby.begin('never');
   if ((await standby.otherWorkers()) === 0) {
     const pid = await startServeInBackground(config, async () => (await standby.otherWorkers()) > 0);
@@ -139,7 +138,7 @@ async function leaveRunning({ config, base, standby, request, print, say }: Run,
   const started = Promise.all(accepted.claimed.map((turn) => standby.engine.startTurn(turn)));
   await started.catch(() => say('Queued: the engine does not answer. The message is kept and will be answered.'));
   const turnId = accepted.turnId ?? (await standby.store.turns.ofMessage(accepted.inboxId));
-  const report = turnId ? await readTurnReport(base, turnId) : null;
+  const report = turnId ? await standby.store.overview.report(turnId) : null;
   if (request.json && report) {
     print(toLine(report, report.answer));
     return exitCodes.done;

@@ -1,19 +1,13 @@
-// Follows an accepted message until its turn has ended: pieces of text and calls as they come, and the rows for what was missed.
-// Words of other processes may get lost, so nothing is concluded from them: the turn has ended when its row says so.
+// Follows one accepted message until its turn has ended: pieces of text and calls as they come, and the rows for what was missed.
 import type { Store } from '../../store/index.js';
-import type { Delta, Listener, Progress } from '../../store/listener.js';
+import type { Listener } from '../../store/listener.js';
 import { isStoreAway } from '../../store/pool.js';
 import { isOpen } from '../../store/rows.js';
+import { type ConversationWatcher, hearInOrder } from './follow-conversation.js';
 
-export interface TurnWatcher {
+export interface TurnWatcher extends Partial<Pick<ConversationWatcher, 'text' | 'call' | 'queued'>> {
   /** The message belongs to this turn. */
   begun?(turnId: string): void;
-  /** Nothing has taken the turn up for five seconds; it is kept. Told once. */
-  queued?(): void;
-  /** A piece of text. `from`: how many characters of this step come before it. `anew`: what was shown of this step is void. */
-  text?(piece: { step: number; from: number; text: string; anew: boolean }): void;
-  /** A call was planned, or has ended: `done`, `failed`, `unknown`, `not run`. */
-  call?(call: { callId: string; summary: string; state: string }): void;
 }
 
 export interface FollowDeps {
@@ -33,55 +27,16 @@ export async function followTurn(
 ): Promise<string> {
   let turnId = message.turnId;
   let wake = () => {};
+  const hear = hearInOrder(watcher);
   const offs = [
-    listener.on('delta', (delta) => delta.turn === turnId && hear(delta)),
-    listener.on('progress', (progress) => progress.turn === turnId && see(progress)),
+    listener.on('delta', (word) => word.turn === turnId && hear({ kind: 'delta', word })),
+    listener.on('progress', (word) => word.turn === turnId && hear({ kind: 'progress', word })),
     listener.on('turn', () => wake()),
   ];
   const stop = () => wake();
   signal.addEventListener('abort', stop);
-
-  let step = 0;
-  let attempt = 0;
-  let length = 0;
-  function hear(delta: Delta): void {
-    if (delta.step < step || (delta.step === step && delta.attempt < attempt)) return; // of an attempt that was overtaken
-    const anew = delta.step === step && delta.attempt > attempt;
-    if (delta.step !== step || anew) length = 0;
-    step = delta.step;
-    attempt = delta.attempt;
-    if (delta.offset < length) return;
-    length = delta.offset + delta.text.length;
-    watcher.text?.({ step, from: delta.offset, text: delta.text, anew });
-  }
-
-  const summaries = new Map<string, string>();
-  function see({ call, summary, state }: Progress): void {
-    if (summary) summaries.set(call, summary);
-    watcher.call?.({ callId: call, summary: summaries.get(call) ?? '', state });
-  }
-
   const startedAt = performance.now();
   let toldQueued = false;
-  try {
-    if (turnId) watcher.begun?.(turnId);
-    for (;;) {
-      signal.throwIfAborted();
-      const woken = new Promise<void>((resolve) => {
-        wake = resolve;
-        setTimeout(resolve, lookMs);
-      });
-      const closed = await look().catch((error: unknown) => {
-        if (!isStoreAway(error)) throw error;
-        return undefined; // it comes back, or the person leaves
-      });
-      if (closed) return closed;
-      await woken;
-    }
-  } finally {
-    for (const off of offs) off();
-    signal.removeEventListener('abort', stop);
-  }
 
   async function look(): Promise<string | undefined> {
     if (!turnId) {
@@ -96,5 +51,28 @@ export async function followTurn(
       watcher.queued?.();
     }
     return isOpen(turn.state) ? undefined : turnId;
+  }
+
+  try {
+    if (turnId) watcher.begun?.(turnId);
+    for (;;) {
+      signal.throwIfAborted();
+      const woken = new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, lookMs);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      const ended = await look().catch((error: unknown) => {
+        if (!isStoreAway(error)) throw error;
+        return undefined; // it comes back, or the person leaves
+      });
+      if (ended) return ended;
+      await woken;
+    }
+  } finally {
+    for (const off of offs) off();
+    signal.removeEventListener('abort', stop);
   }
 }
