@@ -40,8 +40,10 @@ export function createCallModel(deps: CallModelDeps): (ref: StepRef) => Promise<
     return asFailure(() =>
       beating(
         async () => {
-          const signal = Context.current().cancellationSignal;
-          const result = await requests.inTurn('chat', signal, async () => {
+          const { cancellationSignal: signal, info } = Context.current();
+          // A job's or subagent's model call never holds up a chat.
+          const rank = info.workflowType === 'turn' ? 'chat' : 'background';
+          const result = await requests.inTurn(rank, signal, async () => {
             if (ref.step === 1 && activityInfo().workflowType === 'subagent')
               store.crashPoint('subagent.start', 'after');
             const attempt = thisAttempt(); // who opened the step last may record it

@@ -12,6 +12,7 @@ import type { Tool } from '../../activities/tools/tool.js';
 import { createAccept } from '../../channels/accept.js';
 import type { Accept, Accepted, Channel, Incoming } from '../../channels/channel.js';
 import type { StoreDeps } from '../../store/deps.js';
+import { writeNamespaceId } from '../../store/installation.js';
 import { isOpen, type TurnRow } from '../../store/rows.js';
 import { type Agent, type AgentOptions, openAgent } from '../../workers/agent.js';
 import { installRuntime } from '../../workers/runtime.js';
@@ -45,6 +46,10 @@ export interface ChatOptions {
   channels?: readonly Channel[];
   store?: Partial<StoreDeps>;
   agent?: Partial<AgentOptions>;
+  /** A server of the test's own, instead of the shared one. */
+  temporal?: string;
+  /** Let the worker make attributes and Schedules, as on an engine that it has not seen. Only on a server of the test's own. */
+  rebuilds?: boolean;
 }
 
 let bundle: WorkflowBundleOption | undefined;
@@ -74,12 +79,20 @@ function temporalAddress(): string {
   return address;
 }
 
+// One id of `reconcile` for the whole namespace: on the shared server the files would wait for each other's workers.
+async function knowEngine(client: Client, deps: StoreDeps): Promise<void> {
+  const { namespaceInfo } = await client.workflowService.describeNamespace({ namespace: 'default' });
+  await writeNamespaceId(deps, namespaceInfo?.id ?? '');
+}
+
 export async function startChat({
   script,
   tools = [],
   channels = [],
   store = {},
   agent: changes = {},
+  temporal,
+  rebuilds = false,
 }: ChatOptions): Promise<Chat> {
   silenceSdk();
   const test = await openTestStore({ estimateTokens, ...store });
@@ -88,6 +101,10 @@ export async function startChat({
   const workspace = join(folder, 'workspace');
   const dataDir = join(folder, 'data');
   await mkdir(workspace);
+  const address = temporal ?? temporalAddress();
+  const connection = await Connection.connect({ address });
+  const client = new Client({ connection });
+  if (!rebuilds) await knowEngine(client, test.deps);
   const taskQueue = `test-${randomUUID()}`;
   const provider = createOpenAiProvider({
     name: 'scripted',
@@ -96,7 +113,7 @@ export async function startChat({
     timeouts: { callMs: 30_000, streamMs: 60_000, idleMs: 20_000 },
   });
   const agent = await openAgent({
-    temporal: { address: temporalAddress(), namespace: 'default', taskQueue },
+    temporal: { address, namespace: 'default', taskQueue },
     databaseUrl: test.databaseUrl,
     pool: test.pool,
     storeDeps: test.deps,
@@ -124,8 +141,6 @@ export async function startChat({
     onError: () => {},
     ...changes,
   });
-  const connection = await Connection.connect({ address: temporalAddress() });
-  const client = new Client({ connection });
   const accept = createAccept({
     store: agent.store,
     engine: agent.engine,
