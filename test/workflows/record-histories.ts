@@ -1,6 +1,7 @@
 // Records the shapes of runs that later code must be able to replay:
 // when a workflow ships or changes on purpose, record under a new name and keep the old files.
 //   node test/support/run-typescript.mjs test/workflows/record-histories.ts [name …]     (with the test stack's variables set)
+import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
@@ -9,6 +10,7 @@ import type { Tool } from '../../activities/tools/tool.js';
 import { type Chat, startChat } from '../support/chat.js';
 import { asksFor, failsWith, says, together } from '../support/model-server.js';
 import { byMessage } from '../support/plans.js';
+import { platformChannel, startPlatform } from '../support/platform.js';
 import { countingTools } from '../support/tools.js';
 
 const tools = countingTools();
@@ -57,6 +59,29 @@ shapes['stopped in a tool'] = async (chat) => {
 shapes.subagent = async (chat) =>
   `${await ownerOf(chat, await turnOf(chat, 'waits for subagents', 'subagent'))}/sub/s1.c1`;
 
+// A part that is refused for a while: the run sleeps to its next try.
+shapes.delivery = async (chat) => {
+  const { turnId } = await chat.say('no tool', { chat: 'platform', channel: 'fake', externalUserId: 'somebody' });
+  await chat.ended(turnId ?? '');
+  await (await chat.run(turnId ?? '')).result();
+  const notice = await chat.agent.store.outbox.notice(turnId ?? '', 'later', 'One more word.');
+  platform.next('refuse for now', 'take');
+  await chat.agent.engine.wakeDelivery(notice?.destination ?? '');
+  return `delivery/${notice?.destination}`;
+};
+for (const type of ['sweep', 'reconcile']) {
+  shapes[type] = async (chat) => {
+    const workflowId = `${type}-${randomUUID()}`;
+    await chat.client.workflow.start(type, { workflowId, taskQueue: chat.taskQueue });
+    return workflowId;
+  };
+}
+shapes['delayed start'] = async (chat) => {
+  const { turnId } = await chat.say('no tool', { chat: 'delayed', delayMs: 300 });
+  await chat.ended(turnId ?? '');
+  return ownerOf(chat, turnId ?? '');
+};
+
 async function turnOf(chat: Chat, text: string, place = text): Promise<string> {
   const { turnId } = await chat.say(text, { chat: place });
   await chat.ended(turnId ?? '');
@@ -74,7 +99,12 @@ function withoutMachine(key: string, value: unknown): unknown {
 }
 
 const wanted = process.argv.slice(2);
-const chat = await startChat({ tools: [...tools.tools, spawnTool as Tool], script });
+const platform = await startPlatform();
+const chat = await startChat({
+  tools: [...tools.tools, spawnTool as Tool],
+  script,
+  channels: [platformChannel(platform.url)],
+});
 try {
   for (const [name, shape] of Object.entries(shapes)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
@@ -88,4 +118,5 @@ try {
   }
 } finally {
   await chat.close();
+  await platform.close();
 }
