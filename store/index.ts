@@ -6,6 +6,7 @@ import { accept, type Incoming } from './conversations.js';
 import type { StoreDeps } from './deps.js';
 import * as effects from './effects.js';
 import * as installation from './installation.js';
+import * as kill from './kill.js';
 import * as outbox from './outbox.js';
 import * as overview from './overview.js';
 import type { Attempt } from './rows.js';
@@ -16,6 +17,9 @@ export function createStore(deps: StoreDeps) {
   return {
     conversations: {
       accept: (incoming: Incoming) => accept(deps, incoming),
+      stop: (conversationId: string, how: { cancelReplies: boolean }) =>
+        kill.stopConversation(deps, conversationId, how),
+      remove: (conversationId: string) => kill.deleteConversation(deps, conversationId),
       setModel: (conversationId: string, model: string) => setConversationModel(deps, conversationId, model),
     },
     turns: {
@@ -62,7 +66,6 @@ export function createStore(deps: StoreDeps) {
       conversations: (limit?: number) => overview.listConversations(deps, limit),
       conversation: (name: string) => overview.findConversation(deps, name),
       terminalChat: (conversationId: string) => overview.terminalChatOf(deps, conversationId),
-      rootConversation: (conversationId: string) => overview.rootConversationOf(deps, conversationId),
       turnsAfter: (conversationId: string, seq: number) => overview.turnsAfter(deps, conversationId, seq),
       calls: (turnId: string) => overview.callsOf(deps, turnId),
       transcript: (query: Parameters<typeof overview.readTranscript>[1]) => overview.readTranscript(deps, query),
