@@ -56,7 +56,7 @@ export async function chatSession(
     ending.abort(error);
   });
   try {
-    const chat = await findChat(standby, request);
+    const chat = await findChat(base, standby, request);
     const work: Work = command === 'start' ? 'always' : 'when needed';
     await standby.begin(work);
     const session = { config, base, standby, chat, request, signal: ending.signal, words };
@@ -75,10 +75,10 @@ export async function chatSession(
   }
 }
 
-async function findChat({ store }: Standby, { chat, resume }: ChatRequest): Promise<string> {
+async function findChat(base: Base, { store }: Standby, { chat, resume }: ChatRequest): Promise<string> {
   const known = await store.overview.conversation(chat);
   if (!known && !resume) return chat;
-  if (!known) throw await unknownConversation(store, chat);
+  if (!known) throw await unknownConversation(base, chat);
   const name = await store.overview.terminalChat(known.id);
   if (name !== null) return name;
   throw new CommandFailure(
@@ -93,10 +93,7 @@ function toDeps({ base, standby }: Session): ChatDeps {
     nearest,
     models: { list: (chosen) => modelList(models, chosen), choose: (name) => models.find(name) },
     async status() {
-      const work = await readOpenWork(
-        standby.store,
-        async () => (await standby.otherWorkers()) + Number(standby.works()),
-      );
+      const work = await readOpenWork(base.pool);
       return [`model       ${modelWords(models)}`, ...openWorkLines(work)].join('\n');
     },
     onError,

@@ -5,16 +5,32 @@ import { Command, CommanderError } from 'commander';
 import { type AddCommand, type CommandContext, CommandFailure, exitCodes } from './command.js';
 import { addDoctor } from './commands/doctor.js';
 import { addDown } from './commands/down.js';
+import { addExplain } from './commands/explain.js';
+import { addLogs } from './commands/logs.js';
 import { addRun } from './commands/run.js';
 import { addServices } from './commands/serve.js';
+import { addSession } from './commands/session.js';
 import { addShell, addStart } from './commands/shell.js';
 import { addStatus } from './commands/status.js';
+import { addStop } from './commands/stop.js';
 import { ConfigError, loadConfig } from './config.js';
 import { StackError } from './local-stack/stack-settings.js';
 import { nearest } from './settings/nearest.js';
 
 /** In the order of the help. */
-const commands: readonly AddCommand[] = [addStart, addServices, addShell, addRun, addStatus, addDoctor, addDown];
+const commands: readonly AddCommand[] = [
+  addStart,
+  addServices,
+  addShell,
+  addRun,
+  addSession,
+  addStop,
+  addExplain,
+  addLogs,
+  addStatus,
+  addDoctor,
+  addDown,
+];
 
 const defaultCommand = 'start';
 

@@ -17,6 +17,8 @@ export interface Gateway {
   listener: Listener;
   engine: Engine;
   accept: Accept;
+  /** Follows a stop mark to its end. `hopeless`: no worker will obey it, so its run is ended at once. */
+  finishStop(target: StopTarget, hopeless?: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -33,16 +35,14 @@ export async function openGateway(base: Base, engine: Engine): Promise<Gateway> 
     liveCalls: (keys) => store.turns.liveCalls(keys),
   });
   const closing: CloseDeps = { store, engine, execs, onError };
+  const follow = (target: StopTarget, hopeless = false) =>
+    finishStop(closing, target, hopeless ? async () => {} : unrefSleep);
   return {
     store,
     listener,
     engine,
-    accept: createAccept({
-      store,
-      engine,
-      finishStop: (target: StopTarget) => finishStop(closing, target, unrefSleep),
-      onError,
-    }),
+    accept: createAccept({ store, engine, finishStop: (target) => follow(target), onError }),
+    finishStop: follow,
     close: () => listener.close(),
   };
 }

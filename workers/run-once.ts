@@ -61,7 +61,7 @@ function toIncoming({ prompt, chat, key, settings }: RunRequest): Incoming {
   return {
     channel: 'terminal',
     account: 'local',
-    chat: chat ?? `run-${externalId}`,
+    chat: chat ?? `run-${key ?? externalId.replaceAll('-', '').slice(0, 12)}`,
     externalId,
     externalUserId: 'owner',
     text: prompt,

@@ -1,6 +1,8 @@
 // What is under way, in a few lines: for `status` and for /status in a chat.
-import type { Store } from '../store/index.js';
-import type { OpenTurnLine } from '../store/overview.js';
+import { isPaused } from '../store/installation.js';
+import { type OpenTurnLine, openTurnLines } from '../store/overview.js';
+import type { Pool } from '../store/pool.js';
+import { countWorkers } from '../store/workers.js';
 
 export interface OpenWork {
   turns: OpenTurnLine[];
@@ -8,10 +10,9 @@ export interface OpenWork {
   paused: boolean;
 }
 
-export function readOpenWork(store: Store, workers: () => Promise<number>): Promise<OpenWork> {
-  return Promise.all([store.overview.openTurns(), workers(), store.installation.isPaused()]).then(
-    ([turns, count, paused]) => ({ turns, workers: count, paused }),
-  );
+export async function readOpenWork(pool: Pool): Promise<OpenWork> {
+  const [turns, workers, paused] = await Promise.all([openTurnLines({ pool }), countWorkers(pool), isPaused({ pool })]);
+  return { turns, workers, paused };
 }
 
 export function openWorkLines({ turns, workers, paused }: OpenWork, now = Date.now()): string[] {

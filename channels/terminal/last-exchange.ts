@@ -1,15 +1,19 @@
-import type { Store } from '../../store/index.js';
-import type { ConversationLine } from '../../store/overview.js';
+import type { ConversationLine, TranscriptEntry } from '../../store/overview.js';
 import { renderMarkdown } from './markdown.js';
 import { toPlainText } from './plain-text.js';
 import type { Style } from './style.js';
+
+/** What is needed of the store. */
+interface Transcripts {
+  overview: { transcript(query: { conversationId: string; turnId: string; last: number }): Promise<TranscriptEntry[]> };
+}
 
 const mostEntries = 40;
 const mostLines = 24;
 
 /** What was said last, so that a person who comes back knows where they are: the question, and the answer unless it is still being made. */
 export async function lastExchange(
-  store: Store,
+  store: Transcripts,
   { id, activeTurnId, lastSeq }: ConversationLine,
   style: Style,
 ): Promise<string | undefined> {
