@@ -87,7 +87,12 @@ export function residentBytes(rows) {
 
 /** What the processes really use, shared pages divided among those that share them. Takes the kernel a while for large ones. */
 export function proportionalBytes(rows) {
-  return rows.reduce((sum, row) => sum + (proportionalBytesOf(row.pid) ?? residentBytes([row])), 0);
+  return rows.reduce((sum, row) => sum + (proportionalBytesOf(row.pid) ?? boundOf(row)), 0);
+}
+
+/** Not told: it has ended meanwhile, or the kernel keeps it from us. */
+function boundOf(row) {
+  return startTimeOf(row.pid) === row.startTime ? residentBytes([row]) : 0;
 }
 
 function proportionalBytesOf(pid) {

@@ -262,9 +262,9 @@ function look(enoughFree) {
   const tasks = rows.reduce((sum, row) => sum + row.threads, 0);
   if (rows.length - own > job.limits.processes || tasks > 16 * job.limits.processes)
     return end('too many processes', 'at once');
-  let bytes = residentBytes(rows);
-  if (bytes > job.limits.memoryBytes) bytes = proportionalBytes(rows);
-  if (bytes > job.limits.memoryBytes) return end('over memory', 'at once');
+  const isOver = () => proportionalBytes(membersOf(child.pid, seen)) > job.limits.memoryBytes;
+  // Twice: while processes end, the shares of the others grow from one reading to the next.
+  if (residentBytes(rows) > job.limits.memoryBytes && isOver() && isOver()) return end('over memory', 'at once');
   if (freeBytes() < enoughFree) end('disk almost full', 'at once');
 }
 
