@@ -89,14 +89,3 @@ export async function findClaimed(
   });
   return rows;
 }
-
-/** The lock of a conversation and of its parent's, the ancestor first: ids grow with the generations. */
-export async function lockConversations(client: Client, conversationId: string): Promise<void> {
-  await client.query({
-    name: 'lock-conversations',
-    text: `select id from conversation
-      where id in ($1, (select parent_conversation_id from conversation where id = $1))
-      order by id for no key update`,
-    values: [conversationId],
-  });
-}

@@ -1,6 +1,6 @@
 // Every end of a turn, as a part of one transaction: results of open calls, waiting messages, answer or notice, children, hand-over.
 import type { TurnOutcome } from '../workflows/contract.js';
-import { claimNext, lockConversations } from './claims.js';
+import { claimNext } from './claims.js';
 import type { CrashPointName } from './crash-points.js';
 import type { StoreDeps } from './deps.js';
 import { enterAtClosing } from './joining.js';
@@ -8,6 +8,7 @@ import { insertReply } from './outbox.js';
 import type { Client } from './pool.js';
 import { type ClaimedTurn, type TurnRow, turnColumns } from './rows.js';
 import { toJson, toText } from './stored-text.js';
+import { lockConversationsSql } from './transaction.js';
 
 export interface Ending {
   outcome: TurnOutcome;
@@ -105,7 +106,7 @@ async function settleChildren(client: Client, deps: StoreDeps, turn: TurnRow): P
   });
   const claimed: ClaimedTurn[] = [];
   for (const seen of rows) {
-    await lockConversations(client, seen.conversationId);
+    await client.query(lockConversationsSql(seen.conversationId));
     const child = await lockTurn(client, seen.id);
     if (child?.state !== 'claimed') continue; // it began meanwhile and finds out at its first step
     if (child.waited || turn.markPosition !== null) {

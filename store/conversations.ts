@@ -65,7 +65,7 @@ export function accept(deps: StoreDeps, incoming: Incoming): Promise<Accepted> {
       const claimed = row.active ? null : await claimNext(client, deps, place.conversationId);
       return { ...accepted, turnId: claimed?.turnId ?? null, claimed: claimed ? [claimed] : [], acted: null };
     },
-    ['intake.commit'],
+    { points: ['intake.commit'] },
   );
 }
 

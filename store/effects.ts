@@ -299,17 +299,6 @@ export function unknownText(tool: string): string {
   return `Error: ${tool} was interrupted; it may or may not have taken effect. Check before repeating it.`;
 }
 
-/** Calls of this turn that have returned the same result three times, as `<tool> <argsHash>`: a further one is refused. */
-export async function repeatedCalls({ pool }: StoreDeps, turnId: string): Promise<Set<string>> {
-  const { rows } = await pool.query<{ call: string }>({
-    name: 'repeated-calls',
-    text: `select tool || ' ' || args_hash as call from effect where turn_id = $1 and result_hash is not null
-      group by tool, args_hash, result_hash having count(*) >= 3`,
-    values: [turnId],
-  });
-  return new Set(rows.map((row) => row.call));
-}
-
 /** A result, whole, by its handle `result:<turn>/<call>`: of this conversation, its parent's and its subagents'. */
 export async function findResult(
   { pool }: StoreDeps,

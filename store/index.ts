@@ -45,7 +45,6 @@ export function createStore(deps: StoreDeps) {
       remember: (ref: CallRef, token: string, memo: unknown) => effects.rememberForCall(deps, ref, token, memo),
       read: (ref: CallRef) => effects.readCall(deps, ref),
       settle: (seen: effects.Effect, result: effects.CallResult) => effects.settle(deps, seen, result),
-      repeated: (turnId: string) => effects.repeatedCalls(deps, turnId),
       result: (conversationId: string, handle: string) => effects.findResult(deps, conversationId, handle),
     },
     outbox: {

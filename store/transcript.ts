@@ -2,7 +2,7 @@
 // a recorded step is returned as it is and never bought twice, and only the attempt that opened last may record.
 import type { PlannedCall, StepResult } from '../workflows/contract.js';
 import { type Brief, planChildren } from './children.js';
-import { findClaimed, lockConversations } from './claims.js';
+import { findClaimed } from './claims.js';
 import { closing, closingPoints } from './closing.js';
 import type { CrashPointName } from './crash-points.js';
 import type { StoreDeps } from './deps.js';
@@ -21,7 +21,7 @@ import {
 } from './rows.js';
 import { toJson } from './stored-text.js';
 import { inTransaction } from './transaction.js';
-import { type BookedUsage, bookUsage } from './usage.js';
+import { type BookedUsage, bookUsage, bookUsageSql, type UsageRow } from './usage.js';
 
 /** What a provider's failures have done to this turn so far; judged by the attempt that fails next. */
 export interface Outage {
@@ -33,7 +33,14 @@ export type LimitReason = 'model calls' | 'work' | 'tokens' | 'money' | 'repeate
 
 export type OpenedStep =
   | { kind: 'settled'; result: StepResult; claimed: ClaimedTurn[] }
-  | { kind: 'open'; turn: TurnRow; limit: LimitReason | null; outage: Outage; channel: string };
+  | {
+      kind: 'open';
+      turn: TurnRow;
+      limit: LimitReason | null;
+      outage: Outage;
+      channel: string;
+      repeatedCalls: string[];
+    };
 
 /** A call as the store keeps it: what the engine may see, and beside it what it may not. */
 export interface CallPlan extends PlannedCall {
@@ -79,6 +86,8 @@ interface Facts extends TurnRow {
   outageMs: number;
   outageOverdue: boolean;
   channel: string;
+  /** Calls of this turn that have returned the same result three times, as `<tool> <argsHash>`: a further one is refused. */
+  repeatedCalls: string[];
 }
 
 // One statement after the one that took the conversation's lock: an older snapshot would hide what was committed meanwhile.
@@ -86,6 +95,8 @@ const factsSql = `
   select ${turnColumns}, s.result as recorded, s.token as "recordedToken", c.active_turn as active, p.state as "parentState",
     coalesce(p.marked_at, g.marked_at) is not null as "ancestorMarked",
     coalesce(a.channel, t.kind) as channel,
+    array(select tool || ' ' || args_hash from effect e where e.turn_id = t.id and e.result_hash is not null
+      group by tool, args_hash, result_hash having count(*) >= 3) as "repeatedCalls",
     (select count(*) from effect e where e.turn_id = t.id and e.state in ('planned', 'started') and e.step < $2)::int as "openCalls",
     exists (select from inbox i where i.conversation_id = t.conversation_id and ${joinable}) or exists (
       select from inbox i where i.turn_id = t.id and not i.entered) as unread,
@@ -109,8 +120,8 @@ const factsSql = `
       from usage where root_turn_id = t.root_turn_id) u
   where t.id = $1 for no key update of t`;
 
+// The conversation is locked already: see `lock` of the transaction.
 async function lockFacts(client: Client, turnId: string, step: number): Promise<Facts> {
-  await lockConversations(client, conversationOf(turnId));
   const { rows } = await client.query<Facts>({ name: 'step-facts', text: factsSql, values: [turnId, step] });
   if (!rows[0]) throw new Error('the turn has no row: its conversation was deleted');
   return rows[0];
@@ -171,9 +182,11 @@ export function openStep(
       const outage = facts.outageOverdue
         ? { failures: 0, lastsMs: 0 }
         : { failures: facts.outageFailures, lastsMs: facts.outageMs };
-      return { kind: 'open', turn: facts, limit: reachedLimit(facts), outage, channel: facts.channel };
+      const { channel, repeatedCalls } = facts;
+      return { kind: 'open', turn: facts, limit: reachedLimit(facts), outage, channel, repeatedCalls };
     },
-    ['model.load-context'],
+    // Lost in a crash of PostgreSQL, the step is opened anew: the answer of this opening finds its token gone and is dropped.
+    { points: ['model.load-context'], lock: conversationOf(turnId), relaxed: true },
   );
 }
 
@@ -210,31 +223,38 @@ export async function recordStep(deps: StoreDeps, record: StepRecord): Promise<R
         };
       }
       const counts = mayGoOn(facts) && facts.openToken === attempt.token && !facts.recorded;
-      await bookUsage(client, {
-        ...record.usage,
-        token: attempt.token,
-        turnId,
-        rootTurnId: facts.rootTurnId,
-        step,
-        recorded: counts,
-        firstTokenMs: record.firstTokenMs,
-      });
+      const usage = toUsageRow(facts, record, counts);
       if (!counts) {
+        await bookUsage(client, usage);
         const overtakenNow = isOpen(facts.state) && facts.openToken !== attempt.token;
         return overtakenNow ? 'overtaken' : { result: { state: 'stopped', calls: [] }, claimed: [] };
       }
-      const written = await writeStep(client, deps, facts, record);
+      const written = await writeStep(client, deps, facts, record, usage);
       const open = written.result.state === 'open';
       points.push(...(open ? (['transcript.append'] as const) : closingPoints(facts, written.claimed)));
       return written;
     },
-    points,
+    { points, lock: conversationOf(turnId) },
   );
   if (done === 'overtaken') throw overtaken('A later attempt has opened this step; this answer is dropped');
   return done;
 }
 
-async function writeStep(client: Client, deps: StoreDeps, facts: Facts, record: StepRecord): Promise<Recorded> {
+function toUsageRow(
+  facts: Facts,
+  { usage, turnId, step, attempt, firstTokenMs }: StepRecord,
+  recorded: boolean,
+): UsageRow {
+  return { ...usage, token: attempt.token, turnId, rootTurnId: facts.rootTurnId, step, recorded, firstTokenMs };
+}
+
+async function writeStep(
+  client: Client,
+  deps: StoreDeps,
+  facts: Facts,
+  record: StepRecord,
+  usage: UsageRow,
+): Promise<Recorded> {
   const ends = record.limit ? 'limit' : record.calls.length === 0 ? 'answered' : null;
   const calls = ends ? [] : await planChildren(client, deps, facts, record.calls);
   const result: StepResult = { state: ends ?? 'open', calls: calls.map(toPlannedCall) };
@@ -263,6 +283,7 @@ async function writeStep(client: Client, deps: StoreDeps, facts: Facts, record: 
           p.child_turn_id, case when p.state in ('started', 'done') then now() end, case when p.state in ('not run', 'done') then now() end
         from jsonb_to_recordset($13::jsonb) as p(call_id text, ordinal int, tool text, class text, state text, decision text,
           arguments jsonb, args_hash text, summary text, attaches boolean, child_turn_id text)
+      ), booked as (${bookUsageSql('$15')}
       ) insert into entry (conversation_id, turn_id, step, call_id, role, parts, tokens)
       select $9, $1, $2, r.call_id, 'tool', jsonb_build_array(jsonb_build_object(
         'kind', 'result', 'callId', r.call_id, 'tool', r.tool, 'text', r.text, 'failed', r.failed)), r.tokens
@@ -282,6 +303,7 @@ async function writeStep(client: Client, deps: StoreDeps, facts: Facts, record: 
       deps.estimateTokens(shown),
       toJson(calls.map(toEffectRow)),
       toJson(calls.flatMap((call) => toEarlyResult(deps, call))),
+      JSON.stringify(usage),
     ],
   });
   if (!ends) return { result, claimed: [] };

@@ -1,6 +1,6 @@
 // Turns as executions see them: closing one that no step closes, and what the sweep repairs.
 import type { TurnOutcome } from '../workflows/contract.js';
-import { findClaimed, lockConversations } from './claims.js';
+import { findClaimed } from './claims.js';
 import { closing, closingPoints, type Ending, lockTurn } from './closing.js';
 import type { CrashPointName } from './crash-points.js';
 import type { StoreDeps } from './deps.js';
@@ -30,7 +30,6 @@ export function closeTurn(deps: StoreDeps, turnId: string, owner: string, ending
   return inTransaction(
     deps,
     async (client) => {
-      await lockConversations(client, conversationOf(turnId));
       const turn = await lockTurn(client, turnId);
       if (!turn || turn.owner !== owner) return { outcome: 'superseded', claimed: [] };
       if (!isOpen(turn.state)) {
@@ -41,7 +40,7 @@ export function closeTurn(deps: StoreDeps, turnId: string, owner: string, ending
       points.push(...closingPoints(turn, claimed));
       return { outcome, claimed };
     },
-    points,
+    { points, lock: conversationOf(turnId) },
   );
 }
 

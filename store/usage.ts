@@ -25,28 +25,18 @@ export interface UsageRow extends BookedUsage {
   firstTokenMs: number | null;
 }
 
+/** A statement that books usage given as JSON, once for each token. `parameter`: "$1". */
+export function bookUsageSql(parameter: string): string {
+  return `insert into usage (token, turn_id, root_turn_id, step, provider, model, requests, input_tokens, output_tokens,
+      cached_tokens, reasoning_tokens, cost_micros, estimated, recorded, first_token_ms)
+    select "token", "turnId", "rootTurnId", "step", "provider", "model", "requests", "inputTokens", "outputTokens",
+      "cachedTokens", "reasoningTokens", "costMicros", "estimated", "recorded", "firstTokenMs"
+    from jsonb_to_record(${parameter}::jsonb) as u("token" text, "turnId" text, "rootTurnId" text, "step" int, "provider" text,
+      "model" text, "requests" int, "inputTokens" int, "outputTokens" int, "cachedTokens" int, "reasoningTokens" int,
+      "costMicros" bigint, "estimated" boolean, "recorded" boolean, "firstTokenMs" int)
+    on conflict (token) do nothing`;
+}
+
 export async function bookUsage(client: Client, usage: UsageRow): Promise<void> {
-  await client.query({
-    name: 'book-usage',
-    text: `insert into usage (token, turn_id, root_turn_id, step, provider, model, requests, input_tokens, output_tokens,
-        cached_tokens, reasoning_tokens, cost_micros, estimated, recorded, first_token_ms)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict (token) do nothing`,
-    values: [
-      usage.token,
-      usage.turnId,
-      usage.rootTurnId,
-      usage.step,
-      usage.provider,
-      usage.model,
-      usage.requests,
-      usage.inputTokens,
-      usage.outputTokens,
-      usage.cachedTokens,
-      usage.reasoningTokens,
-      usage.costMicros,
-      usage.estimated,
-      usage.recorded,
-      usage.firstTokenMs,
-    ],
-  });
+  await client.query({ name: 'book-usage', text: bookUsageSql('$1'), values: [JSON.stringify(usage)] });
 }

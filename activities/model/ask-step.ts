@@ -94,7 +94,7 @@ export function createAskStep(deps: AskDeps): AskStep {
     deps.store.crashPoint('model.request', 'before');
     const answer = await askWithinWindow(chosen, build, budgetTokens, { signal, onText: heard });
     deps.store.crashPoint('model.request', 'after');
-    const repeated = answer.calls.length > 0 ? await deps.store.effects.repeated(turn.id) : new Set<string>();
+    const repeated = new Set(opened.repeatedCalls);
     return {
       text: answer.text,
       calls: planCalls(answer.calls, {
