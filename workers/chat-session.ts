@@ -24,6 +24,7 @@ export interface ChatRequest {
   /** The conversation must be there. */
   resume: boolean;
   settings: TurnSettings;
+  stream: boolean;
   version: string;
 }
 
@@ -109,6 +110,7 @@ async function talk(
   const talking = openChat(toDeps(session), {
     chat,
     settings: request.settings,
+    stream: request.stream,
     greeting: [
       `durabot ${request.version}, chat "${chat}". /help shows the commands.`,
       `Model: ${modelWords(base.models)}`,

@@ -10,12 +10,14 @@ import { startServeInBackground } from './background-serve.js';
 import { type CommandContext, CommandFailure, exitCodes } from './command.js';
 import { type Base, openBase } from './compose.js';
 import type { Config } from './config.js';
+import { withContext } from './context-messages.js';
 import { openLocalStack } from './local-stack/stack.js';
 import { modelWords } from './models.js';
 import { warningBeforeLeaving } from './open-turns.js';
 import { type RunEnd, watchRunEnding } from './run-ending.js';
 import { codeOf, tellReport, toLine } from './run-report.js';
 import { openStandby, type Standby } from './standby.js';
+import { forgetVariables, keepVariables } from './turn-variables.js';
 
 export interface RunRequest {
   prompt: string;
@@ -25,10 +27,18 @@ export interface RunRequest {
   key: string | undefined;
   settings: TurnSettings;
   timeoutMs: number | undefined;
+  /** For the commands of this turn. */
+  variables: Record<string, string>;
+  /** So many of the last messages of the chat `cli` come along. */
+  contextMessages: number;
+  /** Show the text on stderr while it is written. */
+  stream: boolean;
   detach: boolean;
   json: boolean;
   verbose: boolean;
 }
+
+const usualChat = 'cli';
 
 type Words = Pick<CommandContext, 'print' | 'say'>;
 
@@ -48,12 +58,21 @@ export async function runOnce(config: Config, request: RunRequest, { print, say 
   const run: Run = { config, base, standby, request, message: toIncoming(request), print, say };
   try {
     if (request.verbose) say(`Model: ${modelWords(base.models)}; engine: ${stack.temporalUi ?? stack.temporalAddress}`);
+    run.message.text = await withContext(standby.store, usualChat, request.contextMessages, request.prompt);
     const accepted = await standby.accept(run.message);
+    await keepOwnVariables(run, accepted);
     return request.detach ? await leaveRunning(run, accepted) : await waitForAnswer(run, accepted);
   } finally {
     await standby.close();
     await base.close();
   }
+}
+
+/** Nothing is started before `begin`, so the first command of the turn finds them. */
+async function keepOwnVariables({ config, request: { variables }, say }: Run, { turnId }: Accepted): Promise<void> {
+  if (Object.keys(variables).length === 0) return;
+  if (turnId) await keepVariables(config.home, turnId, variables);
+  else say('A turn of this chat runs already: the variables of -e do not reach it.');
 }
 
 function toIncoming({ prompt, chat, key, settings }: RunRequest): Incoming {
@@ -87,12 +106,17 @@ async function waitForAnswer(run: Run, accepted: Accepted): Promise<number> {
         {
           begun: (turn) => request.verbose && say(`Turn ${turn}`),
           queued: () => say('Queued: no worker has taken it up yet. The message is kept and will be answered.'),
-          text: partial.add,
+          text(piece) {
+            partial.add(piece);
+            if (request.stream) process.stderr.write(toPlainText(piece.text));
+          },
           call: (call) => tellCall(call, say),
         },
         ending.patience,
       ),
     ]);
+    await forgetVariables(run.config.home, turnId);
+    if (request.stream) say('');
     const report = await standby.store.overview.report(turnId);
     if (!report) throw new CommandFailure('The conversation was deleted before its answer came.');
     tellReport(report, report.answer || partial.text(), { json: request.json, print: run.print, say });

@@ -41,6 +41,8 @@ export interface ChatOptions {
   chat: string;
   /** Flags of the command line: they hold for every message of this process. */
   settings: TurnSettings;
+  /** Show text while it is written, and not only whole answers. */
+  stream: boolean;
   greeting: readonly string[];
   historyPath: string;
   style: Style;
@@ -187,7 +189,7 @@ export function openChat(deps: ChatDeps, options: ChatOptions): Chat {
           view = createTurnView({ screen, style, onChange: drawLive }, calls);
           drawLive();
         },
-        text: (piece) => view?.text(piece),
+        text: (piece) => options.stream && view?.text(piece),
         call: (call) => view?.call(call),
         calls: (calls) => view?.calls(calls),
         turnEnded(report) {

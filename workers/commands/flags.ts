@@ -34,6 +34,17 @@ export function toTurnSettings({ model, maxTokens, temperature, system }: ModelF
   };
 }
 
+/** `-e KEY=VALUE`, as often as there are variables. */
+export function variable(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const cut = text.indexOf('=');
+  const name = text.slice(0, cut);
+  // The text itself is not repeated: what was meant as a value may be a secret.
+  if (cut < 1) throw new InvalidArgumentError('It must be KEY=VALUE.');
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    throw new InvalidArgumentError('KEY must be letters, digits and underscores, and begin with no digit.');
+  return { ...before, [name]: text.slice(cut + 1) };
+}
+
 export function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number.');

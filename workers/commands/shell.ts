@@ -4,6 +4,7 @@ import { addModelFlags, type ModelFlags, toConfigFlags, toTurnSettings } from '.
 interface ChatFlags extends ModelFlags {
   conversation?: string;
   resume?: string;
+  stream: boolean;
 }
 
 const usualChat = 'cli';
@@ -14,6 +15,9 @@ export const addShell: AddCommand = (program, context) => {
     .description('Chat here, with the worker that runs or one of its own; also through a pipe')
     .option('-g, --conversation <name>', 'Chat to go on with, or to begin', usualChat)
     .option('--resume <id>', 'Conversation to go on with; it must be there');
+  command
+    .option('--no-stream', 'Show answers when they are whole')
+    .option('--stream', 'Show them while they are written');
   addModelFlags(command).action((flags: ChatFlags) => chat('shell', flags, context));
 };
 
@@ -22,6 +26,9 @@ export const addStart: AddCommand = (program, context) => {
     .command('start')
     .description('Serve and chat in one process; what "durabot" alone does. Without a terminal it only serves')
     .option('-g, --conversation <name>', 'Chat to go on with, or to begin', usualChat);
+  command
+    .option('--no-stream', 'Show answers when they are whole')
+    .option('--stream', 'Show them while they are written');
   addModelFlags(command).action(async (flags: ChatFlags) => {
     if (process.stdin.isTTY && process.stdout.isTTY) return chat('start', flags, context);
     const { runService } = await import('../service.js');
@@ -37,7 +44,14 @@ async function chat(command: 'shell' | 'start', flags: ChatFlags, { config, prin
   const { chatSession } = await import('../chat-session.js');
   process.exitCode = await chatSession(
     config(toConfigFlags(flags)),
-    { command, chat: name, resume: flags.resume !== undefined, settings: toTurnSettings(flags), version },
+    {
+      command,
+      chat: name,
+      resume: flags.resume !== undefined,
+      settings: toTurnSettings(flags),
+      stream: flags.stream,
+      version,
+    },
     { print, say },
   );
 }
