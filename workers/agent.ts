@@ -90,7 +90,13 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   });
   const connection = await NativeConnection.connect({ address: temporal.address });
   const client = new Client({ connection, namespace: temporal.namespace });
-  const engine = createEngine({ client, taskQueue: temporal.taskQueue, eager: true, modelName: options.modelName });
+  const engine = createEngine({
+    client,
+    taskQueue: temporal.taskQueue,
+    eager: true,
+    modelName: options.modelName,
+    transcriptChannels: options.storeDeps.transcriptChannels,
+  });
   const workspace = await openWorkspace(options.workspaceRoot);
   const execs = await createExecs({ dataDir: options.dataDir, liveCalls: (keys) => store.turns.liveCalls(keys) });
   const aborts = createAborts();

@@ -15,19 +15,28 @@ export interface EngineOptions {
   eager: boolean;
   /** The configured model's name, shown in the UI; the turn's row decides. */
   modelName: string;
+  /** Their replies stand in the transcript: turns of theirs deliver nothing. */
+  transcriptChannels: readonly string[];
 }
 
 const durabotConversation = defineSearchAttributeKey('durabotConversation', 'KEYWORD');
 const durabotChannel = defineSearchAttributeKey('durabotChannel', 'KEYWORD');
 const durabotModel = defineSearchAttributeKey('durabotModel', 'KEYWORD');
 
-export function createEngine({ client, taskQueue, eager, modelName }: EngineOptions): Engine {
+export function createEngine({ client, taskQueue, eager, modelName, transcriptChannels }: EngineOptions): Engine {
   const start = async (turn: StartableTurn) => {
     const type = turn.kind === 'subagent' ? 'subagent' : 'turn';
     await client.workflow.start(type, {
       workflowId: turn.owner,
       taskQueue,
-      args: [{ turnId: turn.turnId, model: modelName, delayMs: turn.delayMs || undefined }],
+      args: [
+        {
+          turnId: turn.turnId,
+          model: modelName,
+          delayMs: turn.delayMs || undefined,
+          inTranscript: transcriptChannels.includes(turn.channel) || undefined,
+        },
+      ],
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       workflowIdConflictPolicy: 'FAIL',
       workflowRunTimeout: '30 days', // a net only: limits are judged where a step opens, and a pause has no end of its own

@@ -20,7 +20,7 @@ export interface ClientEngine {
 }
 
 /** A client's own connection. The SDK takes 300 ms to load, which a command that starts nothing is spared. */
-export function createClientEngine({ config, servers, models }: Base): ClientEngine {
+export function createClientEngine({ config, servers, models, storeDeps }: Base): ClientEngine {
   let opened: Promise<{ engine: Engine; close(): Promise<void> }> | undefined;
   async function connect() {
     const [{ Client, Connection }, { createEngine }] = await Promise.all([
@@ -29,7 +29,14 @@ export function createClientEngine({ config, servers, models }: Base): ClientEng
     ]);
     const connection = Connection.lazy({ address: servers.temporalAddress });
     const client = new Client({ connection, namespace: servers.namespace });
-    const engine = createEngine({ client, taskQueue: config.taskQueue, eager: false, modelName: models.name });
+    const { transcriptChannels } = storeDeps;
+    const engine = createEngine({
+      client,
+      taskQueue: config.taskQueue,
+      eager: false,
+      modelName: models.name,
+      transcriptChannels,
+    });
     return { engine, close: () => connection.close() };
   }
   return {

@@ -9,10 +9,12 @@ export interface TurnStart extends TurnRef {
   model: string;
   /** The claim's `not_before`: albums and collected messages wait this long. */
   delayMs?: number;
+  /** Replies are visible as soon as they stand in the transcript (terminal, console, API): there is nothing to deliver. */
+  inTranscript?: boolean;
 }
 
 /** Answers the messages of one turn. Ends when the answer is delivered or handed to `delivery`, always with something visible. */
-export async function turn({ turnId, model, delayMs }: TurnStart): Promise<TurnOutcome | 'superseded'> {
+export async function turn({ turnId, model, delayMs, inTranscript }: TurnStart): Promise<TurnOutcome | 'superseded'> {
   if (delayMs) await sleepUnlessStopped(delayMs);
   const outcome = await runLoop({ turnId }, model);
   if (outcome === 'superseded') return outcome;
@@ -20,7 +22,7 @@ export async function turn({ turnId, model, delayMs }: TurnStart): Promise<TurnO
   await CancellationScope.nonCancellable(async () => {
     setCurrentDetails(`Ended: ${outcome}`);
     upsertSearchAttributes([outcomeAttribute(outcome)]);
-    await deliver({ turnId });
+    if (!inTranscript) await deliver({ turnId });
   });
   return outcome;
 }

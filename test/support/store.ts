@@ -21,8 +21,10 @@ export interface TestStore {
 export async function openTestStore(changes: Partial<StoreDeps> = {}): Promise<TestStore> {
   const database = await createTestDatabase();
   const pool = openPool({ databaseUrl: database.databaseUrl, max: 20 });
-  // Workflow ids are made from conversation ids, and all test files share one engine.
-  await pool.query(`alter table conversation alter column id restart with ${Math.floor(Math.random() * 2 ** 40) + 1}`);
+  // Workflow ids are made from the ids of conversations and addresses, and all test files share one engine.
+  for (const table of ['conversation', 'address']) {
+    await pool.query(`alter table ${table} alter column id restart with ${Math.floor(Math.random() * 2 ** 40) + 1}`);
+  }
   const deps: StoreDeps = {
     pool,
     crashPoint: noCrashPoint,

@@ -76,6 +76,9 @@ for (const type of ['sweep', 'reconcile']) {
     return workflowId;
   };
 }
+// Replies of the terminal need no delivery since they stand in the transcript; the shapes above that were recorded before have one.
+shapes['in the transcript'] = async (chat) =>
+  ownerOf(chat, await turnOf(chat, 'one of each class', 'in the transcript'));
 shapes['delayed start'] = async (chat) => {
   const { turnId } = await chat.say('no tool', { chat: 'delayed', delayMs: 300 });
   await chat.ended(turnId ?? '');
