@@ -44,7 +44,7 @@ export type Intent =
   { kind: 'go'; effect: Effect; mayStart: boolean } | { kind: 'ended'; outcome: CallOutcome };
 
 /** A `once` call that an earlier attempt began: nobody runs it again; `settleCall` says what is known. */
-export class Interrupted extends Error {
+class Interrupted extends Error {
   constructor() {
     super('This call was begun by an attempt that is gone');
     this.name = 'Interrupted';

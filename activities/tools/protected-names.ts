@@ -16,6 +16,6 @@ export function refuseProtected(names: readonly string[], path: string): void {
   throw new FileRefusal(
     'protected',
     path,
-    `${shown(path)} is protected: file tools never write in ${protectedNames.join(', ')}, whose hooks and settings would run later. Use git's own commands.`,
+    `${shown(path)} is protected: file tools never write in ${protectedNames.join(', ')}, whose hooks and settings would run later. The person can change them by hand.`,
   );
 }

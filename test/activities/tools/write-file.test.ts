@@ -91,7 +91,7 @@ test.each([
   [
     "git's hooks",
     'deep/.git/hooks/pre-commit',
-    /^Error: deep\/\.git\/hooks\/pre-commit is protected: .* Use git's own commands\.$/,
+    /^Error: deep\/\.git\/hooks\/pre-commit is protected: .* The person can change them by hand\.$/,
   ],
   ["git's settings", '.git/config', /is protected/],
   ["git's settings on a disk without case", '.GIT/config', /is protected/],
