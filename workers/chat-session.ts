@@ -12,7 +12,7 @@ import type { Config } from './config.js';
 import { unknownConversation } from './known-conversation.js';
 import { sayWhenSlow } from './local-stack/slow.js';
 import { openLocalStack } from './local-stack/stack.js';
-import { modelList, modelWords } from './models.js';
+import { modelAdvice, modelList, modelWords } from './models.js';
 import { nearest } from './settings/nearest.js';
 import { openStandby, type Standby, type Work } from './standby.js';
 import { openWorkLines, readOpenWork } from './status-text.js';
@@ -113,7 +113,7 @@ async function talk(
     stream: request.stream,
     greeting: [
       `durabot ${request.version}, chat "${chat}". /help shows the commands.`,
-      `Model: ${modelWords(base.models)}`,
+      `Model: ${config.agent.model === undefined ? modelAdvice(base.models) : modelWords(base.models)}`,
       ...(ui ? [`Runs:  ${ui}`] : []),
     ],
     historyPath: join(config.home, 'data', 'terminal-history'),

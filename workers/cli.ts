@@ -10,6 +10,7 @@ import { addLogs } from './commands/logs.js';
 import { addRun } from './commands/run.js';
 import { addServices } from './commands/serve.js';
 import { addSession } from './commands/session.js';
+import { addSetup } from './commands/setup.js';
 import { addShell, addStart } from './commands/shell.js';
 import { addStatus } from './commands/status.js';
 import { addStop } from './commands/stop.js';
@@ -19,6 +20,7 @@ import { nearest } from './settings/nearest.js';
 
 /** In the order of the help. */
 const commands: readonly AddCommand[] = [
+  addSetup,
   addStart,
   addServices,
   addShell,

@@ -7,7 +7,7 @@ import {
   type ModelSettings,
 } from '../activities/model/choose-model.js';
 import type { FailureFacts } from '../activities/model/failure-sentences.js';
-import { probeOllama } from '../activities/model/list-models.js';
+import { listModels, probeOllama } from '../activities/model/list-models.js';
 import type { ChosenModel } from '../activities/model/model.js';
 import { createOpenModel } from '../activities/model/open-model.js';
 import type { TurnSettings } from '../store/rows.js';
@@ -27,7 +27,7 @@ export interface Models {
   find(name: string): { name: string } | { reason: string };
 }
 
-const ollamaAnswersWithinMs = 500;
+const answersWithinMs = 500;
 
 export async function openModels(config: Config): Promise<Models> {
   const settings = await toModelSettings(config);
@@ -59,9 +59,22 @@ async function toModelSettings({ agent, modelPresets, providers, environment }: 
     openaiBaseUrl: environment.openaiBaseUrl,
   };
   const needsNone = Object.keys(providers).length > 0 || environment.providerKeys.length > 0;
-  if (needsNone && agent.provider !== 'ollama') return settings;
-  const ollama = await probeOllama(environment.ollamaHost, AbortSignal.timeout(ollamaAnswersWithinMs));
-  return { ...settings, ollama };
+  if (!needsNone || agent.provider === 'ollama') {
+    const ollama = await probeOllama(environment.ollamaHost, AbortSignal.timeout(answersWithinMs));
+    return { ...settings, ollama };
+  }
+  const model = agent.model ?? (await firstOffered(settings));
+  return { ...settings, defaults: { ...agent, model } };
+}
+
+/** An endpoint of the owner's own has no model that we know of: it says itself what it serves. */
+async function firstOffered(settings: ModelSettings): Promise<string | undefined> {
+  const { openaiBaseUrl: baseUrl, keys } = settings;
+  if (!baseUrl || chooseModel(settings).kind === 'chosen') return undefined;
+  const apiKey = keys.find(({ provider }) => provider === 'openai')?.apiKey;
+  const signal = AbortSignal.timeout(answersWithinMs * 4);
+  const [first] = await listModels({ baseUrl, apiKey, signal }).catch((): string[] => []); // then it is said that a model is missing
+  return first;
 }
 
 function toFacts({ provider, model, keySetting }: Chosen): FailureFacts {
@@ -74,6 +87,12 @@ export function modelWords({ standard }: Models): string {
   const { provider, model, rule } = standard;
   if (provider === 'demo') return `the built-in demo model, a stand-in (${rule})`;
   return `${model} at ${provider} (${rule})`;
+}
+
+/** The same for somebody who has not chosen: how to. */
+export function modelAdvice(models: Models): string {
+  const words = modelWords(models);
+  return words.includes('durabot setup') ? words : `${words}; "durabot setup" chooses another one`;
 }
 
 /** For /model alone. */

@@ -17,6 +17,7 @@ import { warningBeforeLeaving } from './open-turns.js';
 import { type RunEnd, watchRunEnding } from './run-ending.js';
 import { codeOf, tellReport, toLine } from './run-report.js';
 import { openStandby, type Standby } from './standby.js';
+import { tellChosenModel } from './tell-model.js';
 import { forgetVariables, keepVariables } from './turn-variables.js';
 
 export interface RunRequest {
@@ -57,6 +58,7 @@ export async function runOnce(config: Config, request: RunRequest, { print, say 
   const standby = await openStandby({ base, stack, command: 'run', say });
   const run: Run = { config, base, standby, request, message: toIncoming(request), print, say };
   try {
+    await tellChosenModel(config, base.models, say);
     if (request.verbose) say(`Model: ${modelWords(base.models)}; engine: ${stack.temporalUi ?? stack.temporalAddress}`);
     run.message.text = await withContext(standby.store, usualChat, request.contextMessages, request.prompt);
     const accepted = await standby.accept(run.message);

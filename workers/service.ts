@@ -5,7 +5,7 @@ import type { Config } from './config.js';
 import { type LocalStack, openLocalStack } from './local-stack/stack.js';
 import { StackError } from './local-stack/stack-settings.js';
 import type { LogLevel } from './log.js';
-import { modelWords } from './models.js';
+import { modelAdvice, modelWords } from './models.js';
 import { openStandby, type Standby } from './standby.js';
 
 export interface ServiceOptions {
@@ -48,7 +48,7 @@ async function close(standby: Standby, base: Base): Promise<void> {
 function greeting(command: ServiceOptions['command'], stack: LocalStack, { models, config }: Base): string[] {
   return [
     `durabot ${command} is up (process ${process.pid}). Ctrl-C ends it; open turns go on at the next start.`,
-    `model      ${modelWords(models)}`,
+    `model      ${config.agent.model === undefined ? modelAdvice(models) : modelWords(models)}`,
     `workspace  ${config.workspace}`,
     `temporal   ${stack.temporalAddress}${stack.temporalUi ? `, runs at ${stack.temporalUi}` : ''}`,
     `channels   terminal${command === 'worker' ? ' (only work here: no channel receives)' : ': durabot shell, durabot run "…"'}`,
