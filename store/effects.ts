@@ -95,7 +95,12 @@ export async function intend(deps: StoreDeps, ref: CallRef, attempt: Attempt, ho
 
 async function joinStarted(deps: StoreDeps, seen: Seen, attempt: Attempt, host: string): Promise<Intent> {
   const mayStart = seen.turnState === 'running' && !seen.marked;
-  if (seen.token === attempt.token) return { kind: 'go', effect: seen, mayStart };
+  if (seen.token === attempt.token) {
+    if (mayStart || seen.attaches) return { kind: 'go', effect: seen, mayStart };
+    // The answer of this intent was lost, and a stop came before it was asked for again: nothing has run under this token.
+    const text = 'Error: this call did not run: the turn was stopped.';
+    return { kind: 'ended', outcome: await settle(deps, seen, { outcome: 'not run', text }) };
+  }
   if (seen.runId === attempt.runId && (seen.number ?? 0) > attempt.number)
     throw overtaken('A later attempt has this call');
   if (seen.attaches && seen.host !== host) {

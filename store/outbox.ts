@@ -4,6 +4,7 @@ import type { StoreDeps } from './deps.js';
 import { type Client, type Pool, violates } from './pool.js';
 import type { TurnRow } from './rows.js';
 import { toJson, toText } from './stored-text.js';
+import { inTransaction } from './transaction.js';
 
 /** `answer`, `notice:<n>`, `card:<call>`, `call:<call>`, `preview`. */
 export type ReplySource = string;
@@ -43,15 +44,16 @@ interface Reply {
   text: string;
 }
 
+/** False when the parts stand already. */
 async function insertParts(
   client: Client,
   deps: StoreDeps,
   { key, destination, turnId, source, channel, text }: Reply,
-): Promise<void> {
+): Promise<boolean> {
   // What stands in the transcript is visible in the terminal, the console and the API.
   const visible = deps.transcriptChannels.includes(channel);
   const parts = (visible ? [text] : deps.split(channel, text)).map(toText);
-  await client.query({
+  const { rowCount } = await client.query({
     name: 'insert-parts',
     text: `insert into outbox (delivery_key, destination, turn_id, source, part, state, body, sent_at)
       select $1 || '/' || n, $2, $3, $4, n, case when $5::boolean then 'sent' else 'pending' end, jsonb_build_object('text', body),
@@ -60,6 +62,7 @@ async function insertParts(
       on conflict on constraint a_part_is_written_once do nothing`,
     values: [key, destination, turnId, source, visible, parts],
   });
+  return (rowCount ?? 0) > 0;
 }
 
 /** The answer to a command, which has no turn. */
@@ -67,7 +70,7 @@ export function insertCommandReply(
   client: Client,
   deps: StoreDeps,
   reply: { externalId: string; addressId: string; channel: string; text: string },
-): Promise<void> {
+): Promise<boolean> {
   const { externalId, addressId, channel, text } = reply;
   return insertParts(client, deps, {
     key: `command:${channel}:${externalId}`,
@@ -79,31 +82,44 @@ export function insertCommandReply(
   });
 }
 
-/** A word in the middle of a turn: an outage that lasts, a run that cannot go on. Inserted again by each failing attempt: the first row stands. */
-export async function insertNotice(
-  { pool, ...deps }: StoreDeps,
+/**
+ * A word in the middle of a turn: an outage that lasts. Inserted again by each failing attempt: the first row stands. Where replies
+ * stand in the transcript, so does this one, and nothing is to be sent. `fresh`: this call wrote it. Null where the turn answers to
+ * nobody.
+ */
+export function insertNotice(
+  deps: StoreDeps,
   turnId: string,
   name: string,
   text: string,
-): Promise<{ destination: string } | null> {
-  const { rows } = await pool.query<{ addressId: string; channel: string }>(
-    'select t.address_id as "addressId", a.channel from turn t join address a on a.id = t.address_id where t.id = $1',
-    [turnId],
-  );
-  const place = rows[0];
-  if (!place) return null;
-  const client = await pool.connect();
-  try {
-    const key = `${turnId}/notice:${name}`;
-    await insertParts(
-      client,
-      { pool, ...deps },
-      { key, destination: place.addressId, turnId, source: `notice:${name}`, channel: place.channel, text },
+): Promise<{ destination: string; fresh: boolean; toSend: boolean } | null> {
+  return inTransaction(deps, async (client) => {
+    const { rows } = await client.query<{ addressId: string; channel: string }>(
+      'select t.address_id as "addressId", a.channel from turn t join address a on a.id = t.address_id where t.id = $1',
+      [turnId],
     );
-  } finally {
-    client.release();
-  }
-  return { destination: place.addressId };
+    const place = rows[0];
+    if (!place) return null;
+    const { addressId: destination, channel } = place;
+    const source = `notice:${name}`;
+    const fresh = await insertParts(client, deps, {
+      key: `${turnId}/${source}`,
+      destination,
+      turnId,
+      source,
+      channel,
+      text,
+    });
+    const toSend = !deps.transcriptChannels.includes(channel);
+    if (fresh && !toSend) {
+      await client.query(
+        `insert into entry (conversation_id, turn_id, role, parts, tokens)
+          select conversation_id, id, 'notice', $2, $3 from turn where id = $1`,
+        [turnId, toJson([{ kind: 'text', text }]), deps.estimateTokens(text)],
+      );
+    }
+    return { destination, fresh, toSend };
+  });
 }
 
 export interface Destination {

@@ -117,7 +117,7 @@ async function countedFailure(
   deps: CallModelDeps,
   ref: StepRef,
   attempt: Attempt,
-  { outage }: Open,
+  { outage, turn }: Open,
   error: unknown,
 ): Promise<ApplicationFailure> {
   const failure = toModelFailure(error, outage);
@@ -126,8 +126,11 @@ async function countedFailure(
   try {
     const now = await deps.store.transcript.noteOutage(ref.turnId, attempt, delayMs);
     if (now.lastsMs > toldAfterMs) {
-      const notice = await deps.store.outbox.notice(ref.turnId, `outage-s${ref.step}`, deps.outageNotice(ref.turnId));
-      if (notice) await deps.engine.wakeDelivery(notice.destination);
+      const { rootTurnId } = turn; // a subagent's conversation is nobody's to read
+      const [name, text] = [`outage-s${ref.step}`, deps.outageNotice(rootTurnId)];
+      const notice = await deps.store.outbox.notice(rootTurnId, name, text);
+      if (notice?.fresh) deps.speaker.progress({ turn: rootTurnId, call: name, summary: text, state: 'notice' });
+      if (notice?.toSend) await deps.engine.wakeDelivery(notice.destination);
     }
   } catch (storeError) {
     deps.onError('An outage was not counted', storeError);

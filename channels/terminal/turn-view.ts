@@ -136,4 +136,5 @@ const outcomes: Record<string, [mark: string, colour: Colour, remark: string]> =
   failed: ['✗', 'red', 'failed'],
   unknown: ['?', 'yellow', 'may have happened'],
   'not run': ['–', 'yellow', 'not run'],
+  notice: ['!', 'yellow', ''],
 };

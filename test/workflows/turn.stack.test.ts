@@ -7,6 +7,11 @@ import { countingTools } from '../support/tools.js';
 
 const tools = countingTools();
 let outages = 0;
+let outageTries = 0;
+let endOutage = () => {};
+const longOutage = new Promise<void>((resolve) => {
+  endOutage = resolve;
+});
 let chat: Chat;
 let chats = 0;
 
@@ -33,6 +38,11 @@ beforeAll(async () => {
         offered?.length
           ? asksFor('look', { name: 'the same' })
           : says(`Gave up after ${messages.filter((message) => message.role === 'tool').length} calls.`),
+      'long outage': () => {
+        outageTries++;
+        if (outageTries === 4) endOutage();
+        return outageTries < 5 ? failsWith(503, { headers: { 'retry-after-ms': '100' } }) : says('Here again.');
+      },
       'out of order': () =>
         outages++ < 2 ? failsWith(503, { headers: { 'retry-after-ms': '100' } }) : says('Back again.'),
     }),
@@ -195,4 +205,18 @@ test('the same call with the same result is warned of, then refused, and at last
   ]);
   expect(tools.done.filter((entry) => entry === 'look the same')).toHaveLength(3);
   expect(said.at(-1)).toBe('assistant: Gave up after 6 calls.');
+});
+
+test('a provider that does not answer for five minutes is told of once, and the turn still waits for it', async () => {
+  const { turnId, conversationId } = await chat.say('long outage', { chat: `chat ${++chats}` });
+  await chat.model.waitForRequest(chat.model.requests().length + 1);
+  // The clock is the database's: five minutes pass there.
+  await chat.test.pool.query(`update turn set outage_since = now() - interval '6 minutes' where id = $1`, [turnId]);
+  await longOutage;
+  expect((await chat.ended(turnId ?? '')).state).toBe('answered');
+  expect(await chat.transcript(conversationId)).toEqual([
+    'person: long outage',
+    'notice: The model does not answer.',
+    'assistant: Here again.',
+  ]);
 });
