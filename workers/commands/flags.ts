@@ -1,6 +1,7 @@
 // Flags that several commands share.
 import { type Command, InvalidArgumentError } from 'commander';
 import type { TurnSettings } from '../../store/rows.js';
+import { CommandFailure, exitCodes } from '../command.js';
 import type { ConfigFlags } from '../config.js';
 import { durationForms, toMilliseconds } from '../settings/duration.js';
 
@@ -34,15 +35,24 @@ export function toTurnSettings({ model, maxTokens, temperature, system }: ModelF
   };
 }
 
-/** `-e KEY=VALUE`, as often as there are variables. */
-export function variable(text: string, before: Record<string, string> = {}): Record<string, string> {
-  const cut = text.indexOf('=');
-  const name = text.slice(0, cut);
-  // The text itself is not repeated: what was meant as a value may be a secret.
-  if (cut < 1) throw new InvalidArgumentError('It must be KEY=VALUE.');
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
-    throw new InvalidArgumentError('KEY must be letters, digits and underscores, and begin with no digit.');
-  return { ...before, [name]: text.slice(cut + 1) };
+/** For an option that may be repeated. */
+export function collect(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+/** `-e KEY=VALUE`. Looked at here and not by the parser, which would repeat the text: it may be a secret. */
+export function toVariables(texts: readonly string[]): Record<string, string> {
+  const pairs = texts.map((text): [string, string] => {
+    const cut = text.indexOf('=');
+    if (cut < 1) throw new CommandFailure('-e must be KEY=VALUE.', exitCodes.wrongUse);
+    const name = text.slice(0, cut);
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      const sentence = '-e: KEY must be letters, digits and underscores, and begin with no digit.';
+      throw new CommandFailure(sentence, exitCodes.wrongUse);
+    }
+    return [name, text.slice(cut + 1)];
+  });
+  return Object.fromEntries(pairs);
 }
 
 export function number(text: string): number {

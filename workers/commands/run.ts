@@ -2,11 +2,12 @@ import { text as readAll } from 'node:stream/consumers';
 import { type AddCommand, CommandFailure, exitCodes } from '../command.js';
 import {
   addModelFlags,
+  collect,
   durationMs,
   type ModelFlags,
   toConfigFlags,
   toTurnSettings,
-  variable,
+  toVariables,
   wholeNumber,
 } from './flags.js';
 
@@ -15,7 +16,7 @@ interface RunFlags extends ModelFlags {
   conversation?: string;
   key?: string;
   timeout?: number;
-  env?: Record<string, string>;
+  env?: string[];
   context: number;
   stream: boolean;
   detach?: boolean;
@@ -32,7 +33,7 @@ export const addRun: AddCommand = (program, { config, print, say }) => {
     .option('-g, --conversation <name>', 'Chat to ask in, with its context; a new conversation unless given')
     .option('--key <key>', 'The same key again is the same message: it is answered once')
     .option('--timeout <duration>', 'Stop the turn after this time and print what there is', durationMs)
-    .option('-e, --env <key=value>', 'Variable for the commands of this turn; may be repeated', variable)
+    .option('-e, --env <key=value>', 'Variable for the commands of this turn; may be repeated', collect)
     .option('--context <count>', 'Bring the last messages of the chat "cli" into a new conversation', wholeNumber, 0)
     .option('--stream', 'Show the text on stderr while it is written', false)
     .option('--no-stream', 'Do not; this is the default')
@@ -41,6 +42,7 @@ export const addRun: AddCommand = (program, { config, print, say }) => {
     .option('-v, --verbose', 'Say more on stderr');
   addModelFlags(command).action(async (argument: string | undefined, flags: RunFlags) => {
     checkTogether(flags);
+    const variables = toVariables(flags.env ?? []);
     const prompt = await findPrompt(argument, flags.prompt);
     const { detach = false, json = false, verbose = false, timeout } = flags;
     const { runOnce } = await import('../run-once.js');
@@ -52,7 +54,7 @@ export const addRun: AddCommand = (program, { config, print, say }) => {
         key: flags.key,
         settings: toTurnSettings(flags),
         timeoutMs: timeout,
-        variables: flags.env ?? {},
+        variables,
         contextMessages: flags.context,
         stream: flags.stream,
         detach,
