@@ -62,10 +62,12 @@ export async function openListener({
 
   async function connect(): Promise<void> {
     const fresh = new pg.Client({ ...connectionOptions(databaseUrl), connectionTimeoutMillis: 5_000 });
-    let lost = false;
+    let listening = false;
+    // Of a connection that never listened `connect` itself tells: with both telling, each failed try would make two new ones.
     const lose = (error?: Error) => {
-      if (lost || closed) return;
-      lost = true;
+      if (!listening) return;
+      listening = false;
+      if (closed) return;
       if (error) onError(error);
       fresh.end().catch(() => {}); // it is broken already; what matters is the next one
       timer = setTimeout(reconnect, reconnectMs);
@@ -73,10 +75,17 @@ export async function openListener({
     fresh.on('error', lose);
     fresh.on('end', () => lose());
     fresh.on('notification', ({ channel, payload }) => tell(emitter, channel, payload ?? ''));
-    await fresh.connect();
-    await fresh.query('listen durabot_turn; listen durabot_mark; listen durabot_delta; listen durabot_progress');
-    if (asWorker) await fresh.query(holdWorkerLock);
+    try {
+      await fresh.connect();
+      await fresh.query('listen durabot_turn; listen durabot_mark; listen durabot_delta; listen durabot_progress');
+      if (asWorker) await fresh.query(holdWorkerLock);
+    } catch (error) {
+      fresh.end().catch(() => {}); // as above
+      throw error;
+    }
+    listening = true;
     client = fresh;
+    if (closed) await fresh.end();
   }
 
   function reconnect(): void {
