@@ -93,6 +93,15 @@ test('an exec that is taken over while its turn is stopped joins, and may not st
   expect(await whileMarked(turn, () => intend(turn, 's1.c1', second))).toMatchObject({ kind: 'go', mayStart: false });
 });
 
+test('a call whose intent was lost in an outage does not begin after the stop', async () => {
+  const turn = await running([call('s1.c1', 'mail', { effect: 'once' })]);
+  const attempt = attemptOf(turn.turn.owner);
+  await intend(turn, 's1.c1', attempt);
+  await t.store.conversations.accept(message('/stop', { chat: turn.chat, command: 'stop' }));
+  expect(await intend(turn, 's1.c1', attempt)).toMatchObject({ kind: 'ended', outcome: { outcome: 'not run' } });
+  expect(await stateOf(turn, 's1.c1')).toBe('not run');
+});
+
 test('a message that arrives before a call begins is heard first', async () => {
   const turn = await running([call('s1.c1', 'mail', { effect: 'once' })]);
   await t.store.conversations.accept(message('wait', { chat: turn.chat, externalUserId: 'somebody else' }));
