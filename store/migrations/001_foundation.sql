@@ -51,6 +51,8 @@ create table address (
 );
 create index address_by_conversation on address (conversation_id);
 
+-- Deleting a conversation reaches every row that hangs on it: each foreign key that deletes has an index.
+
 create table turn (
   id text primary key,
   conversation_id bigint not null references conversation on delete cascade,
@@ -94,7 +96,9 @@ create table turn (
 create unique index one_active_turn_a_conversation on turn (conversation_id) where state in ('claimed', 'running');
 create index turn_open on turn (state, created_at) where state in ('claimed', 'running');
 create index turn_by_parent on turn (parent_turn_id) where parent_turn_id is not null;
+create index turn_by_address on turn (address_id) where address_id is not null;
 alter table conversation add constraint active_turn_exists foreign key (active_turn) references turn deferrable initially deferred;
+create index conversation_by_active_turn on conversation (active_turn) where active_turn is not null;
 
 create table inbox (
   id bigint generated always as identity primary key,
@@ -116,7 +120,9 @@ create table inbox (
   constraint a_message_is_kept_once unique (channel, account, external_id)
 );
 create index inbox_unread on inbox (conversation_id, position) where turn_id is null and kind <> 'command';
-create index inbox_to_enter on inbox (turn_id) where not entered;
+create index inbox_by_turn on inbox (turn_id) where turn_id is not null;
+create index inbox_by_conversation on inbox (conversation_id);
+create index inbox_by_address on inbox (address_id) where address_id is not null;
 
 create table step (
   turn_id text not null references turn on delete cascade,
@@ -147,6 +153,7 @@ create table entry (
   at timestamptz not null default now()
 );
 create index entry_by_conversation on entry (conversation_id, id);
+create index entry_by_turn on entry (turn_id);
 create unique index one_result_a_call on entry (turn_id, call_id) where role = 'tool';
 
 create table effect (
@@ -181,6 +188,7 @@ create table effect (
 );
 create index effect_open on effect (turn_id) where state in ('planned', 'started');
 create index effect_started on effect (host) where state = 'started';
+create index effect_by_child on effect (child_turn_id) where child_turn_id is not null;
 
 create table blob (
   turn_id text not null references turn on delete cascade,
@@ -236,6 +244,8 @@ create table outbox (
   sent_at timestamptz
 );
 create index outbox_open on outbox (destination, id) where state in ('pending', 'sending');
+create index outbox_by_turn on outbox (turn_id) where turn_id is not null;
+create index outbox_by_destination on outbox (destination);
 create unique index one_row_is_sent_at_a_time on outbox (destination) where state = 'sending';
 
 insert into person (role, name) values ('owner', null);
