@@ -30,8 +30,8 @@ const claimSql = `
     returning id, seq, kind, not_before
   ), attached as (
     update inbox i set turn_id = made.id from first, made
-    where i.conversation_id = $1 and i.turn_id is null and (i.id = first.id or (
-      first.kind <> 'firing' and i.kind in ('message', 'result')
+    where i.conversation_id = $1 and i.turn_id is null and i.kind in ('message', 'result', 'firing') and (i.id = first.id or (
+      first.kind <> 'firing' and i.kind <> 'firing'
       and i.person_id = first.person_id and i.address_id is not distinct from first.address_id))
   )
   select made.seq, made.kind, coalesce(a.channel, made.kind) as channel,

@@ -12,13 +12,18 @@ const enterColumns = `insert into entry (conversation_id, turn_id, role, parts, 
 export const joinable = `i.turn_id is null and (i.kind = 'note' or (
     i.kind in ('message', 'result') and i.person_id = t.person_id and i.address_id is not distinct from t.address_id))`;
 
+// In both statements the rows of the turn and those that wait are found apart, each by its index: joined by an `or`, PostgreSQL may
+// choose to read all that the conversation ever received.
+
 /** A step opens: what waits and may join does, then all rows of the turn enter in the order of their positions. */
 export async function joinTurn(client: Client, turn: TurnRow): Promise<void> {
   await client.query({
     name: 'join-turn',
-    text: `with joined as (
-        update inbox i set turn_id = $2, entered = true from turn t
-        where t.id = $2 and i.conversation_id = $1 and ((i.turn_id = $2 and not i.entered) or ${joinable})
+    text: `with waiting as (
+        select id from inbox where turn_id = $2 and not entered
+        union all select i.id from inbox i join turn t on t.id = $2 where i.conversation_id = $1 and ${joinable}
+      ), joined as (
+        update inbox i set turn_id = $2, entered = true from waiting w where i.id = w.id
         returning i.kind, i.body, i.position, i.received_at, i.channel
       ) ${enterColumns}`,
     values: [turn.conversationId, turn.id],
@@ -33,9 +38,9 @@ export async function enterAtClosing(client: Client, turn: TurnRow, upTo: string
   const { rows } = await client.query<{ text: string; late: boolean }>({
     name: 'enter-at-closing',
     text: `with waiting as (
-        select id, turn_id is null as late from inbox
-        where (conversation_id = $1 and turn_id is null and kind in ('message', 'result', 'firing') and position <= $3::bigint)
-          or (turn_id = $2 and not entered)
+        select id, false as late from inbox where turn_id = $2 and not entered
+        union all select id, true from inbox
+        where conversation_id = $1 and turn_id is null and kind in ('message', 'result', 'firing') and position <= $3::bigint
       ), joined as (
         update inbox i set turn_id = $2, entered = true from waiting w where i.id = w.id
         returning i.id, i.kind, i.body, i.position, i.received_at, i.channel, w.late
