@@ -26,24 +26,50 @@ const previewBytes = 4_000;
  * Returns the turns whose runs are to be started once the transaction has committed.
  */
 export async function closing(client: Client, deps: StoreDeps, turn: TurnRow, ending: Ending): Promise<ClaimedTurn[]> {
-  const stopped = ending.outcome === 'stopped';
-  await settleOpenCalls(client, turn, ending.neverRan ?? new Set());
-  await client.query({
-    name: 'close-turn',
-    text: `with closed as (update turn set state = $2, reason = $3, closed_at = now(), open_token = null where id = $1 returning conversation_id)
-      update conversation c set active_turn = null, last_activity_at = now() from closed where c.id = closed.conversation_id`,
-    values: [turn.id, ending.outcome, ending.reason ?? null],
-  });
-  const waiting = await enterAtClosing(client, turn, stopped ? turn.markPosition : null);
-  const text = toText(ending.answer ?? (await writeNotice(client, deps, turn, ending, waiting)));
-  if (turn.addressId) await insertReply(client, deps, turn, ending.answer === undefined ? 'notice:0' : 'answer', text);
+  // A step that answers was opened with every result there and every message of the turn entered: nothing is left to settle.
+  if (ending.answer === undefined) await settleOpenCalls(client, turn, ending.neverRan ?? new Set());
+  const { channel, waiting, children } = await release(client, turn, ending);
+  const text = toText(ending.answer ?? (await sayWhatEnded(client, deps, turn, ending)));
+  const source = ending.answer === undefined ? 'notice:0' : 'answer';
+  if (channel !== null) await insertReply(client, deps, turn, { source, channel, text });
   // The next turn first: a stopped child's note, written below, must not find the conversation free.
-  const next = await claimNext(client, deps, turn.conversationId);
-  const claimed = [...(next ? [next] : []), ...(await settleChildren(client, deps, turn))];
+  const next = waiting ? await claimNext(client, deps, turn.conversationId) : null;
+  const claimed = [...(next ? [next] : []), ...(children ? await settleChildren(client, deps, turn) : [])];
   if (turn.parentTurnId) claimed.push(...(await reportToParent(client, deps, turn, ending.outcome, text)));
-  // Whoever shows this turn waits for the word; a listener that misses it finds the row.
-  await client.query({ name: 'notify-turn', text: `select pg_notify('durabot_turn', $1)`, values: [turn.id] });
   return claimed;
+}
+
+interface Released {
+  /** Of the turn's address; null when it answers to nobody. */
+  channel: string | null;
+  /** Something waits that may open a turn. */
+  waiting: boolean;
+  /** A subagent of the turn has not begun. */
+  children: boolean;
+}
+
+// Whoever shows this turn waits for the word; a listener that misses it finds the row.
+async function release(client: Client, turn: TurnRow, { outcome, reason }: Ending): Promise<Released> {
+  const { rows } = await client.query<Released>({
+    name: 'close-turn',
+    text: `with closed as (
+        update turn set state = $2, reason = $3, closed_at = now(), open_token = null where id = $1 returning conversation_id, address_id
+      ), released as (
+        update conversation c set active_turn = null, last_activity_at = now() from closed where c.id = closed.conversation_id
+      ) select a.channel, pg_notify('durabot_turn', $1),
+        exists (select from inbox i where i.conversation_id = c.conversation_id and i.turn_id is null
+          and i.kind in ('message', 'result', 'firing')) as waiting,
+        exists (select from turn k where k.parent_turn_id = $1 and k.state = 'claimed') as children
+      from closed c left join address a on a.id = c.address_id`,
+    values: [turn.id, outcome, reason ?? null],
+  });
+  if (!rows[0]) throw new Error('the turn was deleted while it was closed');
+  return rows[0];
+}
+
+async function sayWhatEnded(client: Client, deps: StoreDeps, turn: TurnRow, ending: Ending): Promise<string> {
+  const upTo = ending.outcome === 'stopped' ? turn.markPosition : null;
+  return writeNotice(client, deps, turn, ending, await enterAtClosing(client, turn, upTo));
 }
 
 /** What a transaction crosses that closed this turn. */

@@ -53,47 +53,81 @@ export function accept(deps: StoreDeps, incoming: Incoming): Promise<Accepted> {
   return inTransaction(
     deps,
     async (client) => {
-      const place = await findPlace(client, incoming);
-      const personId = await findPerson(client, incoming);
-      const row = await insertRow(client, deps, incoming, place, personId);
+      const place = await lockPlace(client, incoming);
+      const row = await insertRow(client, deps, incoming, place);
       if (!row) return redelivered(client, incoming);
       const accepted = { conversationId: place.conversationId, inboxId: row.id, redelivered: false };
       if (incoming.command) {
-        const { claimed, acted } = await actOn(client, deps, incoming, place, row);
+        const { claimed, acted } = await actOn(client, deps, incoming, place, row.id);
         return { ...accepted, turnId: null, claimed, acted };
       }
-      const claimed = row.active ? null : await claimNext(client, deps, place.conversationId);
+      const claimed = place.active ? null : await claimNext(client, deps, place.conversationId);
       return { ...accepted, turnId: claimed?.turnId ?? null, claimed: claimed ? [claimed] : [], acted: null };
     },
     { points: ['intake.commit'] },
   );
 }
 
+/** The conversation of an address, locked: the order of positions is the order of commits. */
 interface Place {
   addressId: string;
   conversationId: string;
+  personId: string;
+  active: string | null;
+  position: string;
 }
 
-const placeSql = `select id as "addressId", conversation_id as "conversationId" from address
-  where channel = $1 and account = $2 and chat = $3 and thread = $4`;
-
-async function findPlace(client: Client, incoming: Incoming): Promise<Place> {
-  const values = [incoming.channel, incoming.account, incoming.chat, incoming.thread ?? ''];
-  const find = async () => (await client.query<Place>({ name: 'find-place', text: placeSql, values })).rows[0];
-  const known = await find();
+async function lockPlace(client: Client, incoming: Incoming): Promise<Place> {
+  const known = await lockKnown(client, incoming);
   if (known) return known;
-  // Two first messages of one chat: the second waits here and finds what the first made.
-  await client.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [values.join('\n')]);
-  const made = await find();
-  if (made) return made;
-  const { rows } = await client.query<Place>(
-    `with c as (insert into conversation (kind, title) values ('chat', $5) returning id)
-      insert into address (channel, account, chat, thread, conversation_id) select $1, $2, $3, $4, c.id from c
-      returning id as "addressId", conversation_id as "conversationId"`,
-    [...values, toTitle(incoming.text)],
-  );
-  if (!rows[0]) throw new Error('the address could not be made');
+  // Made before the lock is taken, and one after the other: two first messages of one chat, or of one person, make one of each.
+  await makePlace(client, incoming);
+  await makePerson(client, incoming);
+  const made = await lockKnown(client, incoming);
+  if (!made) throw new Error('the conversation was deleted while its message arrived');
+  return made;
+}
+
+async function lockKnown(client: Client, incoming: Incoming): Promise<Place | undefined> {
+  const { channel, account, chat, thread = '', externalUserId } = incoming;
+  const { rows } = await client.query<Place>({
+    name: 'lock-place',
+    text: `select a.id as "addressId", c.id as "conversationId", p.person_id as "personId", c.active_turn as active,
+        c.next_position as position
+      from address a join conversation c on c.id = a.conversation_id
+        join account_person p on p.channel = $1 and p.account = $2 and p.external_user_id = $5
+      where a.channel = $1 and a.account = $2 and a.chat = $3 and a.thread = $4 for no key update of c`,
+    values: [channel, account, chat, thread, externalUserId],
+  });
   return rows[0];
+}
+
+async function makePlace(client: Client, { channel, account, chat, thread = '', text }: Incoming): Promise<void> {
+  const place = [channel, account, chat, thread];
+  await lockName(client, ['address', ...place]);
+  await client.query(
+    `with c as (
+        insert into conversation (kind, title) select 'chat', $5 where not exists (
+          select from address where channel = $1 and account = $2 and chat = $3 and thread = $4) returning id
+      ) insert into address (channel, account, chat, thread, conversation_id) select $1, $2, $3, $4, c.id from c`,
+    [...place, toTitle(text)],
+  );
+}
+
+async function makePerson(client: Client, { channel, account, externalUserId }: Incoming): Promise<void> {
+  const person = [channel, account, externalUserId];
+  await lockName(client, ['person', ...person]);
+  await client.query(
+    `with p as (
+        insert into person (role) select 'guest' where not exists (
+          select from account_person where channel = $1 and account = $2 and external_user_id = $3) returning id
+      ) insert into account_person (channel, account, external_user_id, person_id) select $1, $2, $3, p.id from p`,
+    person,
+  );
+}
+
+async function lockName(client: Client, parts: string[]): Promise<void> {
+  await client.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [parts.join('\n')]);
 }
 
 function toTitle(text: string): string {
@@ -101,46 +135,13 @@ function toTitle(text: string): string {
   return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }
 
-async function findPerson(client: Client, { channel, account, externalUserId }: Incoming): Promise<string> {
-  const values = [channel, account, externalUserId];
-  const known = await client.query<{ id: string }>({
-    name: 'find-person',
-    text: 'select person_id as id from account_person where channel = $1 and account = $2 and external_user_id = $3',
-    values,
-  });
-  if (known.rows[0]) return known.rows[0].id;
-  const made = await client.query<{ id: string }>(
-    `with p as (insert into person (role) values ('guest') returning id), linked as (
-        insert into account_person (channel, account, external_user_id, person_id) select $1, $2, $3, p.id from p
-        on conflict (channel, account, external_user_id) do update set person_id = account_person.person_id returning person_id)
-      select person_id as id from linked`,
-    values,
-  );
-  if (!made.rows[0]) throw new Error('the person could not be made');
-  return made.rows[0].id;
-}
-
-interface RowPlace {
-  id: string;
-  position: string;
-  active: string | null;
-}
-
-// The lock first: the order of positions is the order of commits.
+/** Null for a redelivery. */
 async function insertRow(
   client: Client,
   deps: StoreDeps,
   incoming: Incoming,
   place: Place,
-  personId: string,
-): Promise<RowPlace | null> {
-  const locked = await client.query<{ active: string | null; position: string }>({
-    name: 'lock-conversation',
-    text: `select active_turn as active, next_position as position from conversation where id = $1 for no key update`,
-    values: [place.conversationId],
-  });
-  const conversation = locked.rows[0];
-  if (!conversation) throw new Error('the conversation was deleted while its message arrived');
+): Promise<{ id: string } | null> {
   const { text, sender, delayMs } = incoming;
   const { rows } = await client.query<{ id: string }>({
     name: 'insert-inbox',
@@ -156,15 +157,15 @@ async function insertRow(
       incoming.account,
       incoming.externalId,
       incoming.command ? 'command' : 'message',
-      personId,
+      place.personId,
       place.addressId,
       place.conversationId,
-      conversation.position,
+      place.position,
       toJson({ text, sender: sender ?? null, delayMs, tokens: deps.estimateTokens(text) }),
       toJson(incoming.settings ?? {}),
     ],
   });
-  return rows[0] ? { id: rows[0].id, position: conversation.position, active: conversation.active } : null;
+  return rows[0] ?? null;
 }
 
 async function redelivered(client: Client, { channel, account, externalId }: Incoming): Promise<Accepted> {
@@ -193,13 +194,13 @@ async function stillOpen(client: Client, targets: StopTarget[]): Promise<StopTar
   return rows;
 }
 
-async function actOn(client: Client, deps: StoreDeps, incoming: Incoming, place: Place, row: RowPlace) {
-  const { targets, claimed } = await markConversation(client, deps, place.conversationId, row.position);
+async function actOn(client: Client, deps: StoreDeps, incoming: Incoming, place: Place, inboxId: string) {
+  const { targets, claimed } = await markConversation(client, deps, place.conversationId, place.position);
   if (incoming.command === 'new') {
     await client.query('update conversation set view_from = next_seq where id = $1', [place.conversationId]);
   }
   const acted: Acted = { stopped: targets, reply: replyTo(incoming.command, targets.length) };
-  await client.query('update inbox set acted = $2 where id = $1', [row.id, toJson(acted)]);
+  await client.query('update inbox set acted = $2 where id = $1', [inboxId, toJson(acted)]);
   const { channel, externalId } = incoming;
   await insertCommandReply(client, deps, { externalId, addressId: place.addressId, channel, text: acted.reply });
   return { claimed, acted };

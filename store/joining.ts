@@ -15,20 +15,17 @@ export const joinable = `i.turn_id is null and (i.kind = 'note' or (
 // In both statements the rows of the turn and those that wait are found apart, each by its index: joined by an `or`, PostgreSQL may
 // choose to read all that the conversation ever received.
 
-/** A step opens: what waits and may join does, then all rows of the turn enter in the order of their positions. */
-export async function joinTurn(client: Client, turn: TurnRow): Promise<void> {
-  await client.query({
-    name: 'join-turn',
-    text: `with waiting as (
-        select id from inbox where turn_id = $2 and not entered
-        union all select i.id from inbox i join turn t on t.id = $2 where i.conversation_id = $1 and ${joinable}
-      ), joined as (
-        update inbox i set turn_id = $2, entered = true from waiting w where i.id = w.id
-        returning i.kind, i.body, i.position, i.received_at, i.channel
-      ) ${enterColumns}`,
-    values: [turn.conversationId, turn.id],
-  });
-}
+/**
+ * The end of a statement that opens a step: what waits and may join does, then all rows of the turn enter in the order of their
+ * positions. `$1` is the conversation, `$2` the turn.
+ */
+export const joiningSql = `waiting as (
+      select id from inbox where turn_id = $2 and not entered
+      union all select i.id from inbox i join turn t on t.id = $2 where i.conversation_id = $1 and ${joinable}
+    ), joined as (
+      update inbox i set turn_id = $2, entered = true from waiting w where i.id = w.id
+      returning i.kind, i.body, i.position, i.received_at, i.channel
+    ) ${enterColumns}`;
 
 /**
  * A turn closes: its rows that have not entered do so now, after the results of its calls. With `upTo`, the position of a stop,

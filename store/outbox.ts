@@ -14,25 +14,11 @@ export async function insertReply(
   client: Client,
   deps: StoreDeps,
   turn: TurnRow,
-  source: ReplySource,
-  text: string,
+  { source, channel, text }: { source: ReplySource; channel: string; text: string },
 ): Promise<void> {
   if (!turn.addressId) return;
-  const { rows } = await client.query<{ channel: string }>({
-    name: 'channel-of-address',
-    text: 'select channel from address where id = $1',
-    values: [turn.addressId],
-  });
-  const channel = rows[0]?.channel;
-  if (channel === undefined) return; // the chat was deleted
-  await insertParts(client, deps, {
-    key: `${turn.id}/${source}`,
-    destination: turn.addressId,
-    turnId: turn.id,
-    source,
-    channel,
-    text,
-  });
+  const key = `${turn.id}/${source}`;
+  await insertParts(client, deps, { key, destination: turn.addressId, turnId: turn.id, source, channel, text });
 }
 
 interface Reply {

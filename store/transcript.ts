@@ -7,7 +7,7 @@ import { closing, closingPoints } from './closing.js';
 import type { CrashPointName } from './crash-points.js';
 import type { StoreDeps } from './deps.js';
 import type { Entry } from './entry.js';
-import { joinable, joinTurn } from './joining.js';
+import { joinable, joiningSql } from './joining.js';
 import type { Client } from './pool.js';
 import {
   type Attempt,
@@ -136,6 +136,11 @@ function mayGoOn(facts: Facts): boolean {
   return facts.active === facts.id && isOpen(facts.state) && facts.markPosition === null && !facts.ancestorMarked;
 }
 
+const openSql = `update turn set state = 'running', started_at = coalesce(started_at, now()), opened_at = clock_timestamp(),
+    open_step = $3, open_token = $4, open_run_id = $5, open_attempt = $6,
+    outage_since = case when $7 then null else outage_since end, outage_failures = case when $7 then 0 else outage_failures end
+  where conversation_id = $1 and id = $2`;
+
 /**
  * Opens a step, or says what stands instead. Messages of the turn's person and address join here. Retry: the newest attempt of a
  * run opens it anew and takes the token; an older one is refused.
@@ -170,15 +175,13 @@ export function openStep(
       if (facts.kin >= deps.limits.childrenAtOnce) {
         throw new NotNow('Busy', `${facts.kin} subagents of this conversation are running`, 2_000);
       }
+      const { token, runId, number } = attempt;
       await client.query({
-        name: 'open-step',
-        text: `update turn set state = 'running', started_at = coalesce(started_at, now()), opened_at = clock_timestamp(),
-            open_step = $2, open_token = $3, open_run_id = $4, open_attempt = $5,
-            outage_since = case when $6 then null else outage_since end, outage_failures = case when $6 then 0 else outage_failures end
-          where id = $1`,
-        values: [turnId, step, attempt.token, attempt.runId, attempt.number, facts.outageOverdue],
+        ...(facts.unread
+          ? { name: 'open-and-join', text: `with opened as (${openSql}), ${joiningSql}` }
+          : { name: 'open-step', text: openSql }),
+        values: [facts.conversationId, turnId, step, token, runId, number, facts.outageOverdue],
       });
-      if (facts.unread) await joinTurn(client, facts);
       const outage = facts.outageOverdue
         ? { failures: 0, lastsMs: 0 }
         : { failures: facts.outageFailures, lastsMs: facts.outageMs };

@@ -234,6 +234,18 @@ test('after a stop no turn opens by itself, and the next one hears of the stoppe
   expect(entries.slice(-3).map(({ role }) => role)).toEqual(['note', 'person', 'assistant']);
 });
 
+test('the first messages of one person in several chats at once make one person', async () => {
+  const externalUserId = `person ${++chats}`;
+  const all = Array.from({ length: 8 }, () =>
+    message('hi', { chat: `chat ${++chats}`, channel: 'fake', externalUserId }),
+  );
+  await Promise.all(all.map((one) => t.store.conversations.accept(one)));
+  const { rows } = await t.pool.query(
+    'select count(*)::int as n from person p where not exists (select from account_person a where a.person_id = p.id)',
+  );
+  expect(rows).toEqual([{ n: 0 }]);
+});
+
 test('a message for later begins with its wait', async () => {
   const chat = `chat ${++chats}`;
   const { claimed } = await t.store.conversations.accept(message('an album', { chat, delayMs: 60_000 }));

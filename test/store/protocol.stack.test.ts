@@ -82,7 +82,7 @@ const broken: Broken[] = [
   },
   {
     rule: 'only the person of a turn steers it',
-    statements: { 'join-turn': instead('i.person_id = t.person_id', 'true') },
+    statements: { 'open-and-join': instead('i.person_id = t.person_id', 'true') },
   },
   {
     rule: 'nothing begins after the stop mark',
@@ -126,7 +126,7 @@ const broken: Broken[] = [
     rule: "transactions of a turn hold its conversation's lock",
     statements: {
       begin: (statement) => ({ ...statement, text: statement.text.replace('for no key update', '') }),
-      'lock-conversation': instead('for no key update', ''),
+      'lock-place': instead('for no key update of c', ''),
     },
   },
 ];
