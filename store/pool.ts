@@ -19,7 +19,8 @@ export function openPool({ databaseUrl, max = 10, onError }: PoolOptions): Pool 
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 60_000,
     statement_timeout: 10_000,
-    idle_in_transaction_session_timeout: 10_000,
+    // A process that freezes in the middle of a transaction holds up its conversation, a stop of it included.
+    idle_in_transaction_session_timeout: 5_000,
   });
   pool.on('error', (error) => onError?.(error));
   // A checked-out client that breaks between two queries has no other listener.
@@ -36,28 +37,19 @@ export function connectionOptions(databaseUrl: string): pg.ClientConfig {
   };
 }
 
-const awayCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ENOENT',
-  'ETIMEDOUT',
-  '57P01',
-  '57P02',
-  '57P03',
-  '53300',
-  '25P03',
-]);
+// No way to the server, or a server that starts, stops, is a standby, has no room, or was too slow. A deadlock and a lost
+// serialization are no outage, but end alike: rolled back, and to be done again.
+const awayCodes =
+  /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ENOENT|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|08...|53...|57014|57P0[1-5]|58030|25006|25P03|40001|40P01)$/;
+const awayWords =
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/;
 
 /** The store did not answer: the same call may succeed later. Whether a commit that was under way took effect is not known. */
 export function isStoreAway(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (awayCodes.has(code) || code.startsWith('08')) return true;
   const message = 'message' in error && typeof error.message === 'string' ? error.message : '';
-  return /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(
-    message,
-  );
+  return awayCodes.test(code) || awayWords.test(message);
 }
 
 /** The named constraint or unique index refused a row. */
