@@ -26,7 +26,7 @@ export function createStore(deps: StoreDeps) {
       close: (turnId: string, owner: string, ending: Ending) => turns.closeTurn(deps, turnId, owner, ending),
       find: (turnId: string) => turns.findTurn(deps, turnId),
       ofMessage: (inboxId: string) => turns.turnOfMessage(deps, inboxId),
-      open: (limit?: number) => turns.openTurns(deps, limit),
+      open: (pageRows?: number) => turns.openTurns(deps, pageRows),
       renewOwner: (turnId: string, lostOwner: string) => turns.renewOwner(deps, turnId, lostOwner),
       startedExecs: (turnId: string, host: string) => turns.startedExecs(deps, turnId, host),
       liveCalls: (keys: string[]) => turns.liveCalls(deps, keys),

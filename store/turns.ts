@@ -69,21 +69,29 @@ export interface OpenTurn extends ClaimedTurn {
   mustWait: boolean;
 }
 
-/** Open turns, oldest first. A bounded list: the next sweep takes the rest. */
-export async function openTurns({ pool }: StoreDeps, limit = 500): Promise<OpenTurn[]> {
-  const { rows } = await pool.query<OpenTurn>(
-    `select t.id as "turnId", t.owner, t.kind, t.state, t.conversation_id as "conversationId", t.address_id as "addressId",
-        coalesce(a.channel, t.kind) as channel,
-        coalesce(greatest(0, extract(epoch from t.not_before - now()) * 1000), 0)::int as "delayMs",
-        (extract(epoch from now() - t.marked_at) * 1000)::float8 as "markedMs",
-        t.state = 'claimed' and exists (select from effect e join effect own on own.turn_id = e.turn_id and own.call_id = t.parent_call_id
-          where e.turn_id = t.parent_turn_id and e.state in ('planned', 'started')
-            and (e.step, e.ordinal) < (own.step, own.ordinal) and e.child_turn_id is null) as "mustWait"
-      from turn t left join address a on a.id = t.address_id
-      where t.state in ('claimed', 'running') order by t.created_at limit $1`,
-    [limit],
-  );
-  return rows;
+/**
+ * All open turns, parents before their subagents, read in pages: with a bounded list the same long turns would hide the others from
+ * every sweep.
+ */
+export async function openTurns({ pool }: StoreDeps, pageRows = 500): Promise<OpenTurn[]> {
+  const all: OpenTurn[] = [];
+  for (;;) {
+    // A conversation has one open turn, so its id is the cursor.
+    const { rows } = await pool.query<OpenTurn>(
+      `select t.id as "turnId", t.owner, t.kind, t.state, t.conversation_id as "conversationId", t.address_id as "addressId",
+          coalesce(a.channel, t.kind) as channel,
+          coalesce(greatest(0, extract(epoch from t.not_before - now()) * 1000), 0)::int as "delayMs",
+          (extract(epoch from now() - t.marked_at) * 1000)::float8 as "markedMs",
+          t.state = 'claimed' and exists (select from effect e join effect own on own.turn_id = e.turn_id and own.call_id = t.parent_call_id
+            where e.turn_id = t.parent_turn_id and e.state in ('planned', 'started')
+              and (e.step, e.ordinal) < (own.step, own.ordinal) and e.child_turn_id is null) as "mustWait"
+        from turn t left join address a on a.id = t.address_id
+        where t.state in ('claimed', 'running') and t.conversation_id > $2 order by t.conversation_id limit $1`,
+      [pageRows, all.at(-1)?.conversationId ?? '0'],
+    );
+    all.push(...rows);
+    if (rows.length < pageRows) return all;
+  }
 }
 
 /** The engine does not know the run of this turn: a new owner, which whoever finds it set starts, too. */

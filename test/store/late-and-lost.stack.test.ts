@@ -43,7 +43,7 @@ function spawn(callId: string, wait: boolean) {
 
 async function childOf({ turn }: Running): Promise<ClaimedTurn> {
   const { rows } = await t.pool.query('select id from turn where parent_turn_id = $1', [turn.turnId]);
-  const child = (await t.store.turns.open(10_000)).find(({ turnId }) => turnId === rows[0]?.id);
+  const child = (await t.store.turns.open()).find(({ turnId }) => turnId === rows[0]?.id);
   if (!child) throw new Error('no child was planned');
   return child;
 }
@@ -246,13 +246,20 @@ test('the first messages of one person in several chats at once make one person'
   expect(rows).toEqual([{ n: 0 }]);
 });
 
+test('a sweep sees every open turn, however many there are', async () => {
+  const started = await Promise.all([1, 2, 3, 4, 5].map(() => running([call('s1.c1', 'write')])));
+  const seen = (await t.store.turns.open(2)).map(({ turnId }) => turnId);
+  expect(seen).toEqual(expect.arrayContaining(started.map(({ turn }) => turn.turnId)));
+  expect(new Set(seen).size).toBe(seen.length);
+});
+
 test('a message for later begins with its wait', async () => {
   const chat = `chat ${++chats}`;
   const { claimed } = await t.store.conversations.accept(message('an album', { chat, delayMs: 60_000 }));
   expect(claimed[0]?.delayMs).toBeGreaterThan(50_000);
   const again = await t.store.conversations.accept(message('of two', { chat, delayMs: 60_000 }));
   expect(again).toMatchObject({ turnId: null, claimed: [] });
-  const [turn] = (await t.store.turns.open(10_000)).filter(({ turnId }) => turnId === claimed[0]?.turnId);
+  const [turn] = (await t.store.turns.open()).filter(({ turnId }) => turnId === claimed[0]?.turnId);
   expect(turn?.delayMs).toBeGreaterThan(50_000);
 });
 
