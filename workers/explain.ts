@@ -39,7 +39,7 @@ async function runLink({ stack }: Config, workflowId: string): Promise<string | 
   return `${temporal.uiUrl}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${encodeURIComponent(workflowId)}`;
 }
 
-export function historyLines(history: TurnHistory, run: string | undefined, timeZone: string): string[] {
+function historyLines(history: TurnHistory, run: string | undefined, timeZone: string): string[] {
   const instant = instantIn(timeZone);
   const { turnId, parentTurnId, state, reason, closedAt, createdAt } = history;
   const took = closedAt === null ? '' : ` after ${duration(Date.parse(closedAt) - Date.parse(createdAt))}`;

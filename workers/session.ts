@@ -157,7 +157,8 @@ export async function stopSessions(
       const { targets, claimed, cancelledReplies } = await standby.store.conversations.stop(id, { cancelReplies });
       cancelled += cancelledReplies;
       stopped.push(...targets.map(({ turnId }) => turnId));
-      for (const target of targets) void standby.finishStop(target, hopeless);
+      // Not awaited: what a stop follows to its end goes on while the next conversation is stopped.
+      for (const target of targets) standby.finishStop(target, hopeless).catch(() => {}); // it never rejects, and the sweep does the same
       for (const turn of claimed) await standby.engine.startTurn(turn);
     }
     const left = await untilEnded(standby, stopped);

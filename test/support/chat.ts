@@ -73,7 +73,7 @@ export async function workflowBundle(): Promise<WorkflowBundleOption> {
   return bundle;
 }
 
-export function temporalAddress(): string {
+function temporalAddress(): string {
   const address = process.env.DURABOT_TEST_TEMPORAL_ADDRESS;
   if (!address) throw new Error('No test stack: run `npm test`, or `node test/run.mjs --stack-only` beside it.');
   return address;

@@ -73,7 +73,10 @@ export async function openTestHome(script: Script): Promise<TestHome> {
     });
     const one = watch(child);
     running.add(one);
-    one.ended.finally(() => running.delete(one));
+    one.ended.then(
+      () => running.delete(one),
+      () => running.delete(one),
+    );
     if (input !== undefined) child.stdin?.write(input);
     if (!holdOpen) child.stdin?.end();
     return one;

@@ -55,7 +55,7 @@ export function toVariables(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
-export function number(text: string): number {
+function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number.');
   return value;

@@ -36,7 +36,7 @@ export async function draftSettings(configPath: string, answers: SetupAnswers): 
   };
 }
 
-export function withAnswers(text: string, { model, workspace, timezone }: SetupAnswers): string {
+function withAnswers(text: string, { model, workspace, timezone }: SetupAnswers): string {
   const edits: [path: string[], value: unknown][] = [];
   if (model) {
     edits.push(

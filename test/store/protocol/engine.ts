@@ -4,7 +4,7 @@ import { NotNow } from '../../../store/rows.js';
 import { Away, type Coroutine, outside, until, type Work, type World } from './world.js';
 
 export class Cancelled extends Error {}
-export class AttemptsUsedUp extends Error {}
+class AttemptsUsedUp extends Error {}
 
 export interface Run {
   id: string;
