@@ -80,18 +80,16 @@ async function ask(deps: CallModelDeps, ref: StepRef, attempt: Attempt, opened: 
   const cancel = () => work.controller.abort(new Aborted('cancelled'));
   context.cancellationSignal.addEventListener('abort', cancel, { once: true });
   if (context.cancellationSignal.aborted) cancel();
+  const pieces = sayInPieces(deps, ref, attempt);
   try {
-    const answer = await deps.askStep(opened, {
-      step: ref.step,
-      signal: work.controller.signal,
-      onText: sayInPieces(deps, ref, attempt),
-    });
+    const answer = await deps.askStep(opened, { step: ref.step, signal: work.controller.signal, onText: pieces.add });
     return { ...ref, attempt, ...answer };
   } catch (error) {
     if (work.controller.signal.aborted) throw await asStopped(error);
     if (error instanceof NotNow || error instanceof ApplicationFailure) throw error;
     throw await countedFailure(deps, ref, attempt, opened, error);
   } finally {
+    pieces.end(); // before anything is said of the calls that follow
     context.cancellationSignal.removeEventListener('abort', cancel);
     work.release();
   }
@@ -147,7 +145,7 @@ function sayInPieces(
   { speaker, store }: CallModelDeps,
   { turnId, step }: StepRef,
   attempt: Attempt,
-): (text: string) => void {
+): { add(text: string): void; end(): void } {
   let offset = 0;
   let waiting = '';
   let timer: NodeJS.Timeout | undefined;
@@ -160,13 +158,19 @@ function sayInPieces(
       offset += text.length;
     }
   };
-  return (text) => {
-    const first = offset === 0 && !waiting;
-    waiting += text;
-    if (first) {
-      store.crashPoint('model.first-token', 'before');
+  return {
+    add(text) {
+      const first = offset === 0 && !waiting;
+      waiting += text;
+      if (first) {
+        store.crashPoint('model.first-token', 'before');
+        say();
+        store.crashPoint('model.first-token', 'after');
+      } else timer ??= setTimeout(say, pieceMs);
+    },
+    end() {
+      clearTimeout(timer);
       say();
-      store.crashPoint('model.first-token', 'after');
-    } else if (!timer) timer = setTimeout(say, pieceMs);
+    },
   };
 }

@@ -117,16 +117,23 @@ export function openChat(deps: ChatDeps, options: ChatOptions): Chat {
     },
     onLines: drawLive,
     onMessage: (text) => {
-      if (text.trim() === '') return drawLive();
-      screen.print(style('bold', prompt + toPlainText(text).replaceAll('\n', '\n  ')));
       drawLive();
-      carryOut(text).catch((error: unknown) => {
-        if (leaving.signal.aborted) return;
-        onError('A line of the chat failed', error);
-        remark(`That failed: ${error instanceof Error ? error.message : String(error)}`);
-      });
+      // Who types ahead is shown below what was said before.
+      if (text.trim() !== '') begun.then(() => enter(text)).catch((error: unknown) => failed(error));
     },
   });
+
+  function enter(text: string): Promise<void> {
+    screen.print(style('bold', prompt + toPlainText(text).replaceAll('\n', '\n  ')));
+    drawLive();
+    return carryOut(text);
+  }
+
+  function failed(error: unknown): void {
+    if (leaving.signal.aborted) return;
+    onError('A line of the chat failed', error);
+    remark(`That failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
 
   async function carryOut(text: string): Promise<void> {
     const parsed = parseCommand(text, terminalCommands, deps.nearest);
@@ -220,7 +227,10 @@ export function openChat(deps: ChatDeps, options: ChatOptions): Chat {
   let lastInterrupt = Number.NEGATIVE_INFINITY;
   readline.on('SIGINT', () => {
     const again = performance.now() - lastInterrupt < againMs || stopping;
-    if (lineInput.clear()) return;
+    if (lineInput.clear()) {
+      lastInterrupt = Number.NEGATIVE_INFINITY;
+      return;
+    }
     if (again) return leaving.abort();
     lastInterrupt = performance.now();
     if (view) {
@@ -237,8 +247,9 @@ export function openChat(deps: ChatDeps, options: ChatOptions): Chat {
     if (leaving.signal.aborted) resolve();
     leaving.signal.addEventListener('abort', () => resolve(), { once: true });
   });
+  const begun = begin();
   async function run(): Promise<void> {
-    await begin();
+    await begun;
     await left;
     clearInterval(ticking);
     screen.setLive([]);

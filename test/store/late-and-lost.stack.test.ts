@@ -253,6 +253,34 @@ test('a sweep sees every open turn, however many there are', async () => {
   expect(new Set(seen).size).toBe(seen.length);
 });
 
+test('a subagent that is planned while its ancestors are being stopped is stopped with them', async () => {
+  const root = await running([spawn('s1.c1', true)]);
+  const child = await childOf(root);
+  await record(child, 1, { calls: [spawn('s1.c1', true)] });
+  const grandchild = await childOf({ turn: child, chat: root.chat });
+  const attempt = attemptOf(grandchild.owner);
+  await t.store.transcript.openStep({ turnId: grandchild.turnId, step: 1, attempt });
+  const gate = await t.pool.connect();
+  try {
+    await gate.query('begin');
+    await gate.query('select from turn where id = $1 for no key update', [grandchild.turnId]);
+    // It holds the locks of its conversation and its parent's, and waits at the gate; the stop waits for it.
+    const plans = t.store.transcript.recordStep(
+      reply(grandchild.turnId, 1, attempt, { calls: [spawn('s1.c1', true)] }),
+    );
+    await untilBlocked(t.pool);
+    const stop = t.store.conversations.accept(message('/stop', { chat: root.chat, command: 'stop' }));
+    await untilBlocked(t.pool, 2);
+    await gate.query('commit');
+    expect((await plans).result.state).toBe('open');
+    expect((await stop).acted?.reply).toBe('Stopped 4.');
+  } finally {
+    gate.release();
+  }
+  const last = await t.pool.query('select state from turn where parent_turn_id = $1', [grandchild.turnId]);
+  expect(last.rows).toEqual([{ state: 'stopped' }]);
+});
+
 test('a message for later begins with its wait', async () => {
   const chat = `chat ${++chats}`;
   const { claimed } = await t.store.conversations.accept(message('an album', { chat, delayMs: 60_000 }));
