@@ -9,7 +9,8 @@ export interface AcceptDeps {
   engine: Engine;
   /** Aborts what this process does for a stopped turn, cancels its run, and looks again until it has ended. */
   finishStop(target: StopTarget): Promise<void>;
-  onError(message: string, error: unknown): void;
+  /** The engine did not hear of something: it is left to the next sweep. */
+  onLeft(message: string, error: unknown): void;
 }
 
 /**
@@ -17,7 +18,7 @@ export interface AcceptDeps {
  * caller may acknowledge. Call again: a redelivery finds the first row, known by channel, account and external id, and changes
  * nothing. Rejects only when the store cannot write; then do not acknowledge.
  */
-export function createAccept({ store, engine, finishStop, onError }: AcceptDeps): Accept {
+export function createAccept({ store, engine, finishStop, onLeft }: AcceptDeps): Accept {
   return async function accept(incoming) {
     const accepted = await store.conversations.accept(incoming);
     // Not awaited: the platform waits for the store, not for the engine. A turn that runs already reads the row at its next step.
@@ -26,10 +27,14 @@ export function createAccept({ store, engine, finishStop, onError }: AcceptDeps)
       engine
         .startTurn(turn)
         .then(() => store.crashPoint('turn.start', 'after'))
-        .catch((error: unknown) => onError('A claimed turn is left to the sweep', error));
+        .catch((error: unknown) => onLeft('A claimed turn is left to the sweep', error));
     }
     for (const target of accepted.acted?.stopped ?? []) {
-      finishStop(target).catch((error: unknown) => onError('A stop is left to the sweep', error));
+      finishStop(target).catch((error: unknown) => onLeft('A stop is left to the sweep', error));
+    }
+    if (accepted.replyAt) {
+      const left = (error: unknown) => onLeft('The answer to a command is left to the sweep', error);
+      engine.wakeDelivery(accepted.replyAt).catch(left);
     }
     store.crashPoint('intake.acknowledge', 'before'); // the other side is the channel's: it knows when its platform has heard
     return accepted;

@@ -43,6 +43,8 @@ export interface Accepted {
   /** Runs to be started now that the transaction has committed. */
   claimed: ClaimedTurn[];
   acted: Acted | null;
+  /** Where the answer to a command waits to be sent; null where nothing waits. */
+  replyAt: string | null;
 }
 
 /**
@@ -55,14 +57,20 @@ export function accept(deps: StoreDeps, incoming: Incoming): Promise<Accepted> {
     async (client) => {
       const place = await lockPlace(client, incoming);
       const row = await insertRow(client, deps, incoming, place);
-      if (!row) return redelivered(client, incoming);
+      if (!row) return redelivered(client, deps, incoming);
       const accepted = { conversationId: place.conversationId, inboxId: row.id, redelivered: false };
       if (incoming.command) {
         const { claimed, acted } = await actOn(client, deps, incoming, place, row.id);
-        return { ...accepted, turnId: null, claimed, acted };
+        return { ...accepted, turnId: null, claimed, acted, replyAt: waitsAt(deps, incoming, place.addressId) };
       }
       const claimed = place.active ? null : await claimNext(client, deps, place.conversationId);
-      return { ...accepted, turnId: claimed?.turnId ?? null, claimed: claimed ? [claimed] : [], acted: null };
+      return {
+        ...accepted,
+        turnId: claimed?.turnId ?? null,
+        claimed: claimed ? [claimed] : [],
+        acted: null,
+        replyAt: null,
+      };
     },
     { points: ['intake.commit'] },
   );
@@ -168,14 +176,21 @@ async function insertRow(
   return rows[0] ?? null;
 }
 
-async function redelivered(client: Client, { channel, account, externalId }: Incoming): Promise<Accepted> {
+// What stands in the transcript is visible there.
+function waitsAt({ transcriptChannels }: StoreDeps, { channel }: Incoming, addressId: string | null): string | null {
+  return transcriptChannels.includes(channel) ? null : addressId;
+}
+
+async function redelivered(client: Client, deps: StoreDeps, incoming: Incoming): Promise<Accepted> {
+  const { channel, account, externalId } = incoming;
   const { rows } = await client.query<{
     id: string;
     conversationId: string;
     turnId: string | null;
+    addressId: string | null;
     acted: Acted | null;
   }>(
-    `select id, conversation_id as "conversationId", turn_id as "turnId", acted from inbox
+    `select id, conversation_id as "conversationId", turn_id as "turnId", address_id as "addressId", acted from inbox
       where channel = $1 and account = $2 and external_id = $3`,
     [channel, account, externalId],
   );
@@ -183,7 +198,9 @@ async function redelivered(client: Client, { channel, account, externalId }: Inc
   if (!row) throw new Error('the message was deleted while it was delivered again');
   const claimed = await findClaimed(client, row.conversationId);
   const acted = row.acted && { ...row.acted, stopped: await stillOpen(client, row.acted.stopped) };
-  return { conversationId: row.conversationId, inboxId: row.id, redelivered: true, turnId: row.turnId, claimed, acted };
+  const replyAt = acted && waitsAt(deps, incoming, row.addressId);
+  const { conversationId, id: inboxId, turnId } = row;
+  return { conversationId, inboxId, redelivered: true, turnId, claimed, acted, replyAt };
 }
 
 async function stillOpen(client: Client, targets: StopTarget[]): Promise<StopTarget[]> {

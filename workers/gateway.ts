@@ -11,6 +11,7 @@ import { type Listener, openListener } from '../store/listener.js';
 import type { StopTarget } from '../store/rows.js';
 import type { Engine } from '../workflows/contract.js';
 import type { Base } from './compose.js';
+import { remindSweep } from './remind-sweep.js';
 
 export interface Gateway {
   store: Store;
@@ -19,6 +20,8 @@ export interface Gateway {
   accept: Accept;
   /** Follows a stop mark to its end. `hopeless`: no worker will obey it, so its run is ended at once. */
   finishStop(target: StopTarget, hopeless?: boolean): Promise<void>;
+  /** A worker sweeps as soon as the engine can be reached. For a process that was killed: what it had left is found then. */
+  sweepSoon(): void;
   close(): Promise<void>;
 }
 
@@ -34,6 +37,7 @@ export async function openGateway(base: Base, engine: Engine): Promise<Gateway> 
     dataDir: join(config.home, 'data'),
     liveCalls: (keys) => store.turns.liveCalls(keys),
   });
+  const reminder = remindSweep(engine);
   const closing: CloseDeps = { store, engine, execs, onError };
   const follow = (target: StopTarget, hopeless = false) =>
     finishStop(closing, target, hopeless ? async () => {} : unrefSleep);
@@ -41,9 +45,21 @@ export async function openGateway(base: Base, engine: Engine): Promise<Gateway> 
     store,
     listener,
     engine,
-    accept: createAccept({ store, engine, finishStop: (target) => follow(target), onError }),
+    accept: createAccept({
+      store,
+      engine,
+      finishStop: (target) => follow(target),
+      onLeft(message, error) {
+        onError(message, error);
+        reminder.soon();
+      },
+    }),
     finishStop: follow,
-    close: () => listener.close(),
+    sweepSoon: () => reminder.soon(),
+    async close() {
+      reminder.stop();
+      await listener.close();
+    },
   };
 }
 

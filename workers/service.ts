@@ -29,6 +29,7 @@ export async function runService(options: ServiceOptions): Promise<void> {
   const standby = await openStandby({ base, stack, command, say });
   try {
     await standby.begin(command === 'gateway' ? 'never' : 'always');
+    if (command === 'gateway') standby.sweepSoon(); // a worker does so by itself
     await Promise.race([standby.ready(), standby.failed]);
     for (const line of greeting(command, stack, base)) print(line);
     await Promise.race([ending.asked, standby.failed]);

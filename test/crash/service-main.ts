@@ -35,6 +35,7 @@ const channels = ['fake', 'blind'].map((name) =>
 const agent = role === 'gateway' ? undefined : await openWorker();
 if (role !== 'worker') {
   const gateway = await openGateway(base, agent?.engine ?? (await createClientEngine(base).open()));
+  if (role === 'gateway') gateway.sweepSoon();
   for (const channel of channels) await channel.start(gateway.accept);
 }
 process.stdout.write('ready\n');

@@ -145,7 +145,7 @@ export async function startChat({
     store: agent.store,
     engine: agent.engine,
     finishStop: (target) => agent.finishStop(target),
-    onError: () => {},
+    onLeft: () => {},
   });
 
   async function ended(turnId: string): Promise<TurnRow> {

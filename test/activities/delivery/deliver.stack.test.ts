@@ -4,6 +4,7 @@ import { type Chat, startChat } from '../../support/chat.js';
 import { says } from '../../support/model-server.js';
 import { byMessage } from '../../support/plans.js';
 import { type Platform, platformChannel, startPlatform } from '../../support/platform.js';
+import { message } from '../../support/store.js';
 
 let chat: Chat;
 let platform: Platform;
@@ -119,4 +120,27 @@ test('a sweep finds rows that are due and sends them', async () => {
   await chat.agent.store.outbox.notice(turnId, 'later', 'Found by the sweep.');
   await chat.agent.sweep();
   expect(await delivered(place, 2)).toEqual(['One part.', 'Found by the sweep.']);
+});
+
+test('the answer to a command goes out although no turn sends it', async () => {
+  const place = `chat ${++chats}`;
+  const stop = { chat: place, channel: 'fake', externalUserId: 'somebody', command: 'stop' } as const;
+  await chat.say('/stop', stop);
+  expect(await delivered(place, 1)).toEqual(['Nothing is running.']);
+});
+
+test('a command that is delivered again is answered once, by whoever finds its answer waiting', async () => {
+  const place = `chat ${++chats}`;
+  const stop = {
+    ...message('/stop'),
+    chat: place,
+    channel: 'fake',
+    externalUserId: 'somebody',
+    command: 'stop',
+  } as const;
+  const first = await chat.agent.store.conversations.accept(stop); // killed before it told the engine
+  await chat.accept(stop);
+  expect(await delivered(place, 1)).toEqual(['Nothing is running.']);
+  await chat.client.workflow.getHandle(`delivery/${first.replyAt}`).result();
+  expect(platform.visible(place)).toHaveLength(1);
 });
