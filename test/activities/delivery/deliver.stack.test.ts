@@ -129,18 +129,12 @@ test('the answer to a command goes out although no turn sends it', async () => {
   expect(await delivered(place, 1)).toEqual(['Nothing is running.']);
 });
 
-test('a command that is delivered again is answered once, by whoever finds its answer waiting', async () => {
-  const place = `chat ${++chats}`;
-  const stop = {
-    ...message('/stop'),
-    chat: place,
-    channel: 'fake',
-    externalUserId: 'somebody',
-    command: 'stop',
-  } as const;
-  const first = await chat.agent.store.conversations.accept(stop); // killed before it told the engine
-  await chat.accept(stop);
-  expect(await delivered(place, 1)).toEqual(['Nothing is running.']);
-  await chat.client.workflow.getHandle(`delivery/${first.replyAt}`).result();
-  expect(platform.visible(place)).toHaveLength(1);
+test('a command that is delivered again tells where its answer waits', async () => {
+  const stop = { ...message('/stop'), chat: `chat ${++chats}`, channel: 'fake', externalUserId: 'somebody' };
+  const { accept } = chat.agent.store.conversations;
+  const first = await accept({ ...stop, command: 'stop' });
+  const again = await accept({ ...stop, command: 'stop' });
+  expect(again.redelivered).toBe(true);
+  expect(again.replyAt).toBe(first.replyAt);
+  expect((await accept({ ...message('/stop'), command: 'stop' })).replyAt).toBeNull(); // the terminal shows what stands there
 });
