@@ -18,6 +18,8 @@ export function openPool({ databaseUrl, max = 10, onError }: PoolOptions): Pool 
     max,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 60_000,
+    // Prepared statements are planned once a connection, not five times for their first values: some take longer to plan than to run.
+    options: '-c plan_cache_mode=force_generic_plan',
     statement_timeout: 10_000,
     // A process that freezes in the middle of a transaction holds up its conversation, a stop of it included.
     idle_in_transaction_session_timeout: 5_000,
