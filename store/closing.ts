@@ -216,7 +216,7 @@ async function reportToParent(
       child.markPosition !== null ? 'note' : 'result',
       parent.personId,
       parent.addressId,
-      toJson({ text: told, sender: child.label, tokens: deps.estimateTokens(told) }),
+      toJson({ text: told, sender: child.label, tokens: deps.estimateTokens(told), tainted: child.tainted }),
     ],
   });
   const next = rows[0]?.free ? await claimNext(client, deps, parent.conversationId) : null;

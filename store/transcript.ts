@@ -74,6 +74,8 @@ interface Facts extends TurnRow {
   recordedToken: string | null;
   openCalls: number;
   unread: boolean;
+  /** What is unread holds text from outside: the result of a subagent that has read some. */
+  tainting: boolean;
   active: string | null;
   parentState: TurnRow['state'] | null;
   ancestorMarked: boolean;
@@ -98,8 +100,7 @@ const factsSql = `
     array(select tool || ' ' || args_hash from effect e where e.turn_id = t.id and e.result_hash is not null
       group by tool, args_hash, result_hash having count(*) >= 3) as "repeatedCalls",
     (select count(*) from effect e where e.turn_id = t.id and e.state in ('planned', 'started') and e.step < $2)::int as "openCalls",
-    exists (select from inbox i where i.conversation_id = t.conversation_id and ${joinable}) or exists (
-      select from inbox i where i.turn_id = t.id and not i.entered) as unread,
+    w.unread, w.tainting,
     exists (select from installation where key = 'paused' and value = 'true') as paused,
     case when t.state = 'claimed' and t.parent_turn_id is not null then (
       select count(*) from turn k join turn kp on kp.id = k.parent_turn_id
@@ -118,6 +119,10 @@ const factsSql = `
     cross join lateral (
       select coalesce(sum(input_tokens + output_tokens), 0)::float8 as tokens, coalesce(sum(cost_micros), 0)::float8 as cost
       from usage where root_turn_id = t.root_turn_id) u
+    cross join lateral (
+      select count(*) > 0 as unread, coalesce(bool_or((body ->> 'tainted')::boolean), false) as tainting from (
+        select i.body from inbox i where i.conversation_id = t.conversation_id and ${joinable}
+        union all select i.body from inbox i where i.turn_id = t.id and not i.entered) waiting) w
   where t.id = $1 for no key update of t`;
 
 // The conversation is locked already: see `lock` of the transaction.
@@ -138,7 +143,8 @@ function mayGoOn(facts: Facts): boolean {
 
 const openSql = `update turn set state = 'running', started_at = coalesce(started_at, now()), opened_at = clock_timestamp(),
     open_step = $3, open_token = $4, open_run_id = $5, open_attempt = $6,
-    outage_since = case when $7 then null else outage_since end, outage_failures = case when $7 then 0 else outage_failures end
+    outage_since = case when $7 then null else outage_since end, outage_failures = case when $7 then 0 else outage_failures end,
+    tainted = tainted or $8
   where conversation_id = $1 and id = $2`;
 
 /**
@@ -180,13 +186,14 @@ export function openStep(
         ...(facts.unread
           ? { name: 'open-and-join', text: `with opened as (${openSql}), ${joiningSql}` }
           : { name: 'open-step', text: openSql }),
-        values: [facts.conversationId, turnId, step, token, runId, number, facts.outageOverdue],
+        values: [facts.conversationId, turnId, step, token, runId, number, facts.outageOverdue, facts.tainting],
       });
       const outage = facts.outageOverdue
         ? { failures: 0, lastsMs: 0 }
         : { failures: facts.outageFailures, lastsMs: facts.outageMs };
       const { channel, repeatedCalls } = facts;
-      return { kind: 'open', turn: facts, limit: reachedLimit(facts), outage, channel, repeatedCalls };
+      const turn = { ...facts, tainted: facts.tainted || facts.tainting };
+      return { kind: 'open', turn, limit: reachedLimit(facts), outage, channel, repeatedCalls };
     },
     // Lost in a crash of PostgreSQL, the step is opened anew: the answer of this opening finds its token gone and is dropped.
     { points: ['model.load-context'], lock: conversationOf(turnId), relaxed: true },

@@ -209,6 +209,22 @@ test('a waited child that runs ends at its next step when its parent has closed'
   expect(await stateOf(parent, 's1.c1')).toBe('unknown');
 });
 
+test('the result of a background subagent that has read outside text taints the turn that hears it', async () => {
+  const parent = await running([spawn('s1.c1', false)]);
+  await record(parent.turn, 2, { text: 'It works in the background.' });
+  const child = await childOf(parent);
+  await record(child, 1, { calls: [call('s1.c1', 'fetch', { effect: 'read' })] });
+  const ref = { turnId: child.turnId, callId: 's1.c1' };
+  await t.store.effects.finish(ref, 'any', { outcome: 'done', text: 'from outside', tainted: true });
+  const { claimed } = await record(child, 2, { text: 'Found.' });
+  const next = claimed[0];
+  if (!next) throw new Error('no turn was claimed');
+  const opened = await t.store.transcript.openStep({ turnId: next.turnId, step: 1, attempt: attemptOf(next.owner) });
+  expect(opened).toMatchObject({ kind: 'open', turn: { tainted: true } });
+  expect(await t.store.turns.find(next.turnId)).toMatchObject({ tainted: true });
+  expect(await t.store.turns.find(parent.turn.turnId)).toMatchObject({ tainted: false });
+});
+
 test('after a stop no turn opens by itself, and the next one hears of the stopped subagent', async () => {
   const parent = await running([spawn('s1.c1', false)]);
   const child = await childOf(parent);
