@@ -10,8 +10,11 @@ export type Victim = Role | 'temporal' | 'postgres' | 'everything' | 'command' |
 
 export interface Blow {
   victim: Victim;
-  /** A crash point as `armCrashPoint` takes it, or a moment after the load began, or after the blow before. */
-  when: { point: string } | { afterMs: number };
+  /**
+   * A crash point as `armCrashPoint` takes it: the process is armed when it starts, after the blow before. Or a moment after the load
+   * began, or after the blow before. Or as soon as a command of `exec` runs.
+   */
+  when: { point: string } | { afterMs: number } | 'a command runs';
   /** It is frozen that long instead of killed. */
   freezeMs?: number;
   /** A server stays away that long. */

@@ -24,6 +24,8 @@ export interface Start {
 /** One process of the product. It is started again under the same name, and then is another one. */
 export interface Product {
   role: Role;
+  /** The point that it is armed with; empty when none. */
+  crashAt: string;
   pid: number;
   /** Resolves when it polls or receives; rejects when it ends before. */
   ready: Promise<void>;
@@ -119,7 +121,7 @@ export async function openStage({ bundle, keep }: OpenStage = {}): Promise<Stage
         CRASH_BROKEN_BUILD: brokenBuild,
         CRASH_WORKFLOW_BUNDLE: bundle ?? '',
       };
-      return toProduct(launch([runTypescript, main, role], env, `${role}.log`), role);
+      return toProduct(launch([runTypescript, main, role], env, `${role}.log`), role, crashAt);
     },
     command: (...args) =>
       launch(['--input-type=module', '-e', builtCommand, '--', ...args], environment, 'command.log'),
@@ -147,7 +149,7 @@ export async function openStage({ bundle, keep }: OpenStage = {}): Promise<Stage
   };
 }
 
-function toProduct(child: ChildProcess, role: Role): Product {
+function toProduct(child: ChildProcess, role: Role, crashAt: string): Product {
   let killed = false;
   const ended = new Promise<{ at: number; expected: boolean }>((resolve) => {
     child.once('exit', (_code, signal) => resolve({ at: monotonicMs(), expected: killed || signal === 'SIGKILL' }));
@@ -156,6 +158,7 @@ function toProduct(child: ChildProcess, role: Role): Product {
   ready.catch(() => {}); // who kills it before does not wait for it
   return {
     role,
+    crashAt,
     pid: child.pid ?? 0,
     ready,
     ended,

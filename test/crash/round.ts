@@ -81,8 +81,10 @@ export async function openRunner({
   }
 
   async function setUp({ processes, blows }: RoundPlan): Promise<void> {
-    const armed = blows.flatMap(({ when, victim }) => ('point' in when ? [{ point: when.point, victim }] : []))[0];
-    const same = cast.length === processes.length && cast.every(({ role }, at) => role === processes[at]);
+    const armed = pointOf(blows[0]);
+    // One that has not passed its point must not do so in this round.
+    const same =
+      cast.length === processes.length && cast.every(({ role, crashAt }, at) => role === processes[at] && !crashAt);
     if (!same) {
       await Promise.all(cast.map((product) => product.kill()));
       cast = processes.map((role) => start(role));
@@ -90,18 +92,20 @@ export async function openRunner({
       await waitForQuiet(); // what a first start does must not pass the point that the next one is armed with
     }
     if (armed) {
-      const at = cast.findIndex(({ role }) => role === armed.victim);
-      await cast[at]?.kill();
-      cast[at] = start(armed.victim as Role, { crashAt: armed.point });
+      const at = cast.findIndex(({ role }) => role === blows[0]?.victim);
+      const product = cast[at];
+      if (!product) throw new Error(`no ${blows[0]?.victim} runs`);
+      await product.kill();
+      cast[at] = start(product.role, { crashAt: armed });
     }
     // An armed process may have passed its point already: then the blow has fallen.
     await Promise.all(cast.map(({ ready }) => ready.catch(() => {})));
   }
 
-  function replace(product: Product): Product {
-    const fresh = start(product.role);
-    cast[cast.indexOf(product)] = fresh;
-    return fresh;
+  /** `next`: the blow that follows, for which the successor is armed. */
+  function replace(product: Product, next?: Blow): void {
+    const crashAt = next?.victim === product.role ? pointOf(next) : undefined;
+    cast[cast.indexOf(product)] = start(product.role, { crashAt });
   }
 
   async function killServers(
@@ -115,7 +119,10 @@ export async function openRunner({
     return { at, until: monotonicMs() + 3_000 }; // a heartbeat that was lost meanwhile is missed 1.5 s later
   }
 
-  async function strike({ victim, freezeMs, downMs = 0 }: Blow, choice: number): Promise<Strike> {
+  async function strike(
+    { victim, freezeMs, downMs = 0 }: Blow,
+    { choice, next }: { choice: number; next?: Blow },
+  ): Promise<Strike> {
     switch (victim) {
       case 'temporal':
       case 'postgres':
@@ -125,7 +132,7 @@ export async function openRunner({
         const at = monotonicMs();
         await Promise.all(dead.map((product) => product.kill()));
         const { until } = await killServers(['temporal', 'postgres'], downMs);
-        for (const product of dead) replace(product);
+        for (const product of dead) replace(product, next);
         return { victim, kind: 'kill', at, until };
       }
       case 'command':
@@ -137,7 +144,7 @@ export async function openRunner({
         if (!product) throw new Error(`no ${victim} runs`);
         if (freezeMs === undefined) {
           const at = await product.kill();
-          replace(product);
+          replace(product, next);
           return { victim, kind: 'kill', at, until: at };
         }
         const at = monotonicMs();
@@ -153,18 +160,20 @@ export async function openRunner({
     const strikes: Strike[] = [];
     const notReached: string[] = [];
     for (const [index, blow] of plan.blows.entries()) {
-      if ('afterMs' in blow.when) {
-        await sleep(blow.when.afterMs);
-        strikes.push(await strike(blow, plan.index + index));
+      const next = plan.blows[index + 1];
+      const point = pointOf(blow);
+      if (point === undefined) {
+        if (blow.when === 'a command runs') await commandRuns(stage);
+        else if ('afterMs' in blow.when) await sleep(blow.when.afterMs);
+        strikes.push(await strike(blow, { choice: plan.index + index, next }));
         continue;
       }
-      const { point } = blow.when;
       const victim = cast.find(({ role }) => role === blow.victim);
       if (!victim) throw new Error(`no ${blow.victim} runs`);
       const end = await Promise.race([victim.ended, loading.then(waitForQuiet)]);
       if (Array.isArray(end)) notReached.push(point);
       else {
-        replace(victim);
+        replace(victim, next);
         strikes.push({ victim: blow.victim, kind: 'kill', point, at: end.at, until: end.at });
       }
     }
@@ -224,6 +233,10 @@ export async function openRunner({
   };
 }
 
+function pointOf(blow: Blow | undefined): string | undefined {
+  return typeof blow?.when === 'object' && 'point' in blow.when ? blow.when.point : undefined;
+}
+
 async function postAll(stage: Stage, { posts }: RoundPlan): Promise<void> {
   const began = monotonicMs();
   for (const { atMs, ...message } of [...posts].sort((a, b) => a.atMs - b.atMs)) {
@@ -233,15 +246,19 @@ async function postAll(stage: Stage, { posts }: RoundPlan): Promise<void> {
 }
 
 /** Kills the shell of a running command, or what watches over it; waits for one to run. */
-async function killCommand({ home }: Stage, victim: 'command' | 'supervisor'): Promise<{ at: number; until: number }> {
-  const end = monotonicMs() + 10_000;
+async function killCommand(stage: Stage, victim: 'command' | 'supervisor'): Promise<{ at: number; until: number }> {
+  const { supervisor, command } = await commandRuns(stage);
+  process.kill(victim === 'supervisor' ? supervisor : command, 'SIGKILL');
+  return { at: monotonicMs(), until: monotonicMs() };
+}
+
+/** Resolves as soon as a command runs, with the pids of it and of what watches over it. */
+async function commandRuns({ home }: Stage): Promise<{ supervisor: number; command: number }> {
+  const end = monotonicMs() + 30_000;
   while (monotonicMs() < end) {
     const [running] = await runningCommands(home);
-    const pid = running && (victim === 'supervisor' ? running.pid : await childOf(running.pid));
-    if (pid) {
-      process.kill(pid, 'SIGKILL');
-      return { at: monotonicMs(), until: monotonicMs() };
-    }
+    const command = running && (await childOf(running.pid));
+    if (command) return { supervisor: running.pid, command };
     await sleep(20);
   }
   throw new Error('no command runs');

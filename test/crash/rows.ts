@@ -213,3 +213,9 @@ export function planRound(row: Row, index: number, seed: number, next: NextNumbe
   }
   return { row: row.id, index, prefix, processes: row.processes, posts, blows: row.blows(random, index) };
 }
+
+export function rowOf(id: string): Row {
+  const row = rows.find((known) => known.id === id);
+  if (!row) throw new Error(`There is no row ${id}. Known: ${rows.map((known) => known.id).join(', ')}.`);
+  return row;
+}

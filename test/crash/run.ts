@@ -12,7 +12,7 @@ import { recoveriesOf } from './recovery.js';
 import { replayRuns } from './replay.js';
 import { keepLogs, openReport, summary, toResult } from './report.js';
 import { openRunner } from './round.js';
-import { planRound, rows } from './rows.js';
+import { planRound, rowOf, rows } from './rows.js';
 
 const { values } = parseArgs({
   options: {
@@ -29,11 +29,7 @@ const { values } = parseArgs({
 });
 const kills = Number(values.kills);
 const seed = Number(values.seed);
-const chosen = values.rows.split(',').map((id) => {
-  const row = rows.find((known) => known.id === id);
-  if (!row) throw new Error(`There is no row ${id}. Known: ${rows.map((known) => known.id).join(', ')}.`);
-  return row;
-});
+const chosen = values.rows.split(',').map(rowOf);
 const folder = values.out ?? join(tmpdir(), 'durabot-crash-runs', `${values.rows}-seed-${seed}`);
 if (values.fresh) rmSync(folder, { recursive: true, force: true });
 const report = openReport(folder, { keepAll: values['keep-all'] });
