@@ -180,9 +180,9 @@ test('pieces of calls without index, and one index for two calls, are told apart
 });
 
 test.each([
-  ['silence before the answer', { callMs: 20 }, { heldAfter: 0 }],
-  ['silence within the stream', { idleMs: 20 }, { stalledAfter: 1 }],
-  ['a stream without end', { streamMs: 50 }, { stalledAfter: 1 }],
+  ['silence before the answer', { callMs: 1_000 }, { heldAfter: 0 }],
+  ['silence within the stream', { idleMs: 1_000 }, { stalledAfter: 1 }],
+  ['a stream without end', { streamMs: 1_000 }, { stalledAfter: 1 }],
 ])('%s is given up and worth another try', async (_name, timeouts, manner) => {
   const failure = await failureOf(ask([says('Milk and bread.', manner)], { timeouts: { ...patient, ...timeouts } }));
   expect([failure.type, failure.nonRetryable]).toEqual(['ModelUnreachable', false]);
