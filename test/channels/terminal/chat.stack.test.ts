@@ -22,12 +22,23 @@ afterEach(async () => {
   leave.abort();
   await Promise.all(talks.map(({ ended }) => ended));
   talks.length = 0;
+  gates.clear();
   await chat.close();
   rmSync(historyPath, { force: true });
 });
 
-const gates = new Map<string, () => void>();
-/** A tool that goes on when the test says so. */
+/** A call waits until its gate is open. A gate stays open, since a busy machine may make a second attempt of the call. */
+const gates = new Map<string, { begun: boolean; open(): void; opened: Promise<void> }>();
+function gate(name: string) {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const made = gates.get(name) ?? { begun: false, open: () => open(), opened };
+  gates.set(name, made);
+  return made;
+}
+
 const wait: Tool<{ name: string }> = defineTool({
   name: 'wait',
   description: 'Waits.',
@@ -37,10 +48,11 @@ const wait: Tool<{ name: string }> = defineTool({
   timeoutMs: 60_000,
   summary: ({ name }) => `wait ${name}`,
   async run({ name }, { signal }) {
-    await new Promise<void>((resolve, reject) => {
-      gates.set(name, resolve);
+    gate(name).begun = true;
+    const aborted = new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     });
+    await Promise.race([gate(name).opened, aborted]);
     return success('gone on');
   },
 });
@@ -105,13 +117,12 @@ test('each call has one line with its state', async () => {
   terminal.type('go\r');
   await terminal.shows('· wait b');
   expect(terminal.screen()).toContain('I look.\n\n· wait a\n· wait b\n… working');
-  await until(() => gates.has('a') && gates.has('b'));
-  gates.get('a')?.();
+  await until(() => gate('a').begun && gate('b').begun);
+  gate('a').open();
   await terminal.shows('✓ wait a\n· wait b');
-  gates.get('b')?.();
+  gate('b').open();
   await terminal.shows('Done.\n\n›');
   expect(terminal.screen()).toContain('I look.\n\n✓ wait a\n✓ wait b\n\nDone.');
-  gates.clear();
 });
 
 test('what is typed during a turn joins it, and the person is told', async () => {
@@ -119,16 +130,15 @@ test('what is typed during a turn joins it, and the person is told', async () =>
   terminal.type('first\r');
   await terminal.shows('· wait a');
   terminal.type('second\r');
-  await until(() => gates.has('a'));
+  await until(() => gate('a').begun);
   await until(async () => (await chat.test.pool.query('select from inbox')).rowCount === 2);
-  gates.get('a')?.();
-  await terminal.shows('(joined the running turn)');
+  gate('a').open();
+  setTimeout(async () => process.stderr.write('DEBUG\n' + terminal.screen() + '\n' + JSON.stringify((await chat.test.pool.query('select * from turn')).rows) + JSON.stringify((await chat.test.pool.query('select * from inbox')).rows) + JSON.stringify((await chat.test.pool.query('select * from effect')).rows)+ '\n'), 9000).unref(); await terminal.shows('(joined the running turn)');
   await terminal.shows('Both.\n\n›');
   expect(chat.model.requests()[1]?.body.messages.at(-1)).toMatchObject({
     role: 'user',
     content: expect.stringContaining('second'),
   });
-  gates.clear();
 });
 
 test('Ctrl-C stops the turn, a second one leaves', async () => {
