@@ -69,16 +69,21 @@ export interface StepRecord {
   firstTokenMs: number | null;
 }
 
-interface Facts extends TurnRow {
+/** What decides whether a step may be opened or recorded at all. */
+interface Standing extends TurnRow {
   recorded: StepResult | null;
   recordedToken: string | null;
+  active: string | null;
+  ancestorMarked: boolean;
+}
+
+/** What else an opening needs. */
+interface Facts extends Standing {
   openCalls: number;
   unread: boolean;
   /** What is unread holds text from outside: the result of a subagent that has read some. */
   tainting: boolean;
-  active: string | null;
   parentState: TurnRow['state'] | null;
-  ancestorMarked: boolean;
   paused: boolean;
   kin: number;
   workMs: number;
@@ -92,11 +97,18 @@ interface Facts extends TurnRow {
   repeatedCalls: string[];
 }
 
-// One statement after the one that took the conversation's lock: an older snapshot would hide what was committed meanwhile.
+const standingColumns = `${turnColumns}, s.result as recorded, s.token as "recordedToken", c.active_turn as active,
+    coalesce(p.marked_at, g.marked_at) is not null as "ancestorMarked"`;
+const standingTables = `turn t
+    join conversation c on c.id = t.conversation_id
+    left join step s on s.turn_id = t.id and s.step = $2
+    left join turn p on p.id = t.parent_turn_id
+    left join turn g on g.id = p.parent_turn_id`;
+
+// Each is one statement after the one that took the conversation's lock: an older snapshot would hide what was committed meanwhile.
+const standingSql = `select ${standingColumns} from ${standingTables} where t.id = $1 for no key update of t`;
 const factsSql = `
-  select ${turnColumns}, s.result as recorded, s.token as "recordedToken", c.active_turn as active, p.state as "parentState",
-    coalesce(p.marked_at, g.marked_at) is not null as "ancestorMarked",
-    coalesce(a.channel, t.kind) as channel,
+  select ${standingColumns}, p.state as "parentState", coalesce(a.channel, t.kind) as channel,
     array(select tool || ' ' || args_hash from effect e where e.turn_id = t.id and e.result_hash is not null
       group by tool, args_hash, result_hash having count(*) >= 3) as "repeatedCalls",
     (select count(*) from effect e where e.turn_id = t.id and e.state in ('planned', 'started') and e.step < $2)::int as "openCalls",
@@ -110,12 +122,8 @@ const factsSql = `
     u.tokens, u.cost as "costMicros", t.outage_failures as "outageFailures",
     coalesce(extract(epoch from now() - t.outage_since) * 1000, 0)::float8 as "outageMs",
     coalesce(t.outage_next_at < now() - interval '5 minutes', false) as "outageOverdue"
-  from turn t
-    join conversation c on c.id = t.conversation_id
+  from ${standingTables}
     left join address a on a.id = t.address_id
-    left join step s on s.turn_id = t.id and s.step = $2
-    left join turn p on p.id = t.parent_turn_id
-    left join turn g on g.id = p.parent_turn_id
     cross join lateral (
       select coalesce(sum(input_tokens + output_tokens), 0)::float8 as tokens, coalesce(sum(cost_micros), 0)::float8 as cost
       from usage where root_turn_id = t.root_turn_id) u
@@ -128,16 +136,25 @@ const factsSql = `
 // The conversation is locked already: see `lock` of the transaction.
 async function lockFacts(client: Client, turnId: string, step: number): Promise<Facts> {
   const { rows } = await client.query<Facts>({ name: 'step-facts', text: factsSql, values: [turnId, step] });
-  if (!rows[0]) throw new Error('the turn has no row: its conversation was deleted');
-  return rows[0];
+  return found(rows[0]);
+}
+
+async function lockStanding(client: Client, turnId: string, step: number): Promise<Standing> {
+  const { rows } = await client.query<Standing>({ name: 'step-standing', text: standingSql, values: [turnId, step] });
+  return found(rows[0]);
+}
+
+function found<Row>(row: Row | undefined): Row {
+  if (!row) throw new Error('the turn has no row: its conversation was deleted');
+  return row;
 }
 
 /** A step that ends a turn answers alike for ever, and whoever finds it starts the conversation's claimed turn once more. */
-function standing(facts: Facts): StepResult {
+function standing(facts: Standing): StepResult {
   return { state: facts.state === 'answered' || facts.state === 'limit' ? facts.state : 'stopped', calls: [] };
 }
 
-function mayGoOn(facts: Facts): boolean {
+function mayGoOn(facts: Standing): boolean {
   return facts.active === facts.id && isOpen(facts.state) && facts.markPosition === null && !facts.ancestorMarked;
 }
 
@@ -224,7 +241,7 @@ export async function recordStep(deps: StoreDeps, record: StepRecord): Promise<R
   const done = await inTransaction(
     deps,
     async (client): Promise<Recorded | 'overtaken'> => {
-      const facts = await lockFacts(client, turnId, step);
+      const facts = await lockStanding(client, turnId, step);
       if (facts.recorded && facts.recordedToken === attempt.token) {
         const closed = facts.recorded.state !== 'open';
         return {
@@ -251,7 +268,7 @@ export async function recordStep(deps: StoreDeps, record: StepRecord): Promise<R
 }
 
 function toUsageRow(
-  facts: Facts,
+  facts: Standing,
   { usage, turnId, step, attempt, firstTokenMs }: StepRecord,
   recorded: boolean,
 ): UsageRow {
@@ -261,7 +278,7 @@ function toUsageRow(
 async function writeStep(
   client: Client,
   deps: StoreDeps,
-  facts: Facts,
+  facts: Standing,
   record: StepRecord,
   usage: UsageRow,
 ): Promise<Recorded> {
