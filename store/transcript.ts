@@ -111,19 +111,20 @@ const factsSql = `
   select ${standingColumns}, p.state as "parentState", coalesce(a.channel, t.kind) as channel,
     array(select tool || ' ' || args_hash from effect e where e.turn_id = t.id and e.result_hash is not null
       group by tool, args_hash, result_hash having count(*) >= 3) as "repeatedCalls",
-    (select count(*) from effect e where e.turn_id = t.id and e.state in ('planned', 'started') and e.step < $2)::int as "openCalls",
-    w.unread, w.tainting,
+    f.open as "openCalls", w.unread, w.tainting,
     exists (select from installation where key = 'paused' and value = 'true') as paused,
     case when t.state = 'claimed' and t.parent_turn_id is not null then (
       select count(*) from turn k join turn kp on kp.id = k.parent_turn_id
       where k.state = 'running' and kp.conversation_id = p.conversation_id) else 0 end::int as kin,
-    ((select coalesce(sum(duration_ms), 0) from step x where x.turn_id = t.id)
-      + (select coalesce(sum(duration_ms), 0) from effect e where e.turn_id = t.id))::float8 as "workMs",
+    ((select coalesce(sum(duration_ms), 0) from step x where x.turn_id = t.id) + f.duration)::float8 as "workMs",
     u.tokens, u.cost as "costMicros", t.outage_failures as "outageFailures",
     coalesce(extract(epoch from now() - t.outage_since) * 1000, 0)::float8 as "outageMs",
     coalesce(t.outage_next_at < now() - interval '5 minutes', false) as "outageOverdue"
   from ${standingTables}
     left join address a on a.id = t.address_id
+    cross join lateral (
+      select count(*) filter (where state in ('planned', 'started') and step < $2)::int as open, coalesce(sum(duration_ms), 0) as duration
+      from effect where turn_id = t.id) f
     cross join lateral (
       select coalesce(sum(input_tokens + output_tokens), 0)::float8 as tokens, coalesce(sum(cost_micros), 0)::float8 as cost
       from usage where root_turn_id = t.root_turn_id) u
