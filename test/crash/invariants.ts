@@ -52,11 +52,22 @@ export function acceptedMeansKept(seen: Observation): string[] {
     }
     wrong.push(...keptIn(seen, shown, row.turnId, String(number)));
   }
+  for (const turn of store.turns) {
+    // No row makes a provider fail or sets a limit.
+    const cause = turn.state === 'answered' || (turn.state === 'stopped' && wasStopped(seen, turn));
+    if (ends.has(turn.state) && !cause)
+      wrong.push(`turn ${turn.id} ended as ${turn.state} (${turn.reason}) for no reason`);
+  }
   for (const row of store.inbox.filter(({ kind }) => kind === 'result')) {
     const [number] = /(?<=#)\d+(?:\.\d+)+/.exec(row.text) ?? [];
     if (number) wrong.push(...keptIn(seen, shown, row.turnId, number));
   }
   return wrong;
+}
+
+/** A stop reaches the whole family of a turn. */
+function wasStopped({ store }: Observation, { rootTurnId }: TurnSeen): boolean {
+  return store.turns.some((turn) => turn.rootTurnId === rootTurnId && turn.markedAt !== null);
 }
 
 function keptIn(seen: Observation, shown: Map<string, string>, turnId: string | null, number: string): string[] {
@@ -306,8 +317,19 @@ export function boughtOnce(seen: Observation): string[] {
   );
   return [
     ...wrong,
+    ...boughtForNothing(seen),
     ...late.map(({ turn, step }) => `step ${step} of ${turn} was asked for again although it was recorded`),
   ];
+}
+
+/** An answer that came whole and was never recorded, though nobody stopped its turn. */
+function boughtForNothing(seen: Observation): string[] {
+  const steps = groupBy(of(seen, 'asked'), ({ turn, step }) => `step ${step} of ${turn}`);
+  return [...steps].flatMap(([name, [asked]]) => {
+    const turn = asked && turnOfNumber(seen, asked.turn);
+    if (!turn || wasStopped(seen, turn) || recordedAt(seen, asked) !== undefined) return [];
+    return [`${name} was answered and never recorded`];
+  });
 }
 
 interface RequestAgain {

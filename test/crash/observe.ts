@@ -128,6 +128,12 @@ export async function readStore({ stack }: Stage, prefix: string): Promise<Store
   };
 }
 
+/** Of these messages, those that have no row. */
+export async function countMissing({ stack }: Stage, externalIds: readonly string[]): Promise<number> {
+  const kept = await query(stack.databaseUrl, 'select from inbox where external_id = any($1)', [externalIds]);
+  return externalIds.length - kept.length;
+}
+
 /** What is left to do, in words; empty when nothing is. Everything counts, whichever round it is from. */
 export async function leftToDo({ stack, home }: Stage, client: Client): Promise<string[]> {
   const [counts] = await query<Record<string, number>>(

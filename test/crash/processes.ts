@@ -41,6 +41,8 @@ export interface Stage {
   workspace: string;
   journal: string;
   stack: LocalStack;
+  /** No process of the product has run here yet. */
+  isFresh(): boolean;
   start(role: Role, options?: Start): Product;
   /** Runs a command of the built program in this home. */
   command(...args: string[]): ChildProcess;
@@ -78,6 +80,7 @@ export async function openStage({ bundle, keep }: OpenStage = {}): Promise<Stage
     cacheFolder: join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'durabot'),
   };
   const children = new Set<ChildProcess>();
+  let fresh = true;
 
   const launch = (args: string[], env: Record<string, string>, log: string): ChildProcess => {
     const out = openSync(join(folder, log), 'a');
@@ -112,7 +115,9 @@ export async function openStage({ bundle, keep }: OpenStage = {}): Promise<Stage
     workspace: join(home, 'workspace'),
     journal,
     stack,
+    isFresh: () => fresh,
     start(role, { crashAt = '', brokenBuild = '' } = {}) {
+      fresh = false;
       const main = join(root, 'test/crash/service-main.ts');
       const env = {
         ...environment,

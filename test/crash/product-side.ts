@@ -64,7 +64,7 @@ function toIncoming({ number, channel, chat, from, text, command }: Post): Incom
 const input = z.object({ name: z.string(), ms: z.number() });
 
 /** One of each class; the receiver of `put` folds equal keys. */
-export function effectTools(url: string): Tool[] {
+export function effectTools(url: string, { mailIsIdempotent = false } = {}): Tool[] {
   const tool = (name: string, changes: Partial<Tool<z.infer<typeof input>>>): Tool => {
     const made: Tool<z.infer<typeof input>> = {
       name,
@@ -87,6 +87,6 @@ export function effectTools(url: string): Tool[] {
     tool('look', { local: true, timeoutMs: 5_000 }),
     tool('fetch', {}),
     tool('put', { effect: 'idempotent' }),
-    tool('mail', { effect: 'once' }),
+    tool('mail', { effect: mailIsIdempotent ? 'idempotent' : 'once' }),
   ];
 }

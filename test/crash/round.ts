@@ -5,6 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import { type Line, monotonicMs, readJournal } from './journal.js';
 import {
   type AttemptsSeen,
+  countMissing,
   type ExecSeen,
   leftToDo,
   readAttempts,
@@ -81,23 +82,21 @@ export async function openRunner({
   }
 
   async function setUp({ processes, blows }: RoundPlan): Promise<void> {
-    const armed = pointOf(blows[0]);
-    // One that has not passed its point must not do so in this round.
-    const same =
-      cast.length === processes.length && cast.every(({ role, crashAt }, at) => role === processes[at] && !crashAt);
-    if (!same) {
-      await Promise.all(cast.map((product) => product.kill()));
+    const armed = blows[0] && pointOf(blows[0]) !== undefined ? processes.indexOf(blows[0].victim as Role) : -1;
+    if (stage.isFresh()) {
       cast = processes.map((role) => start(role));
       await Promise.all(cast.map(({ ready }) => ready));
       await waitForQuiet(); // what a first start does must not pass the point that the next one is armed with
     }
-    if (armed) {
-      const at = cast.findIndex(({ role }) => role === blows[0]?.victim);
-      const product = cast[at];
-      if (!product) throw new Error(`no ${blows[0]?.victim} runs`);
-      await product.kill();
-      cast[at] = start(product.role, { crashAt: armed });
-    }
+    const same = cast.length === processes.length && cast.every(({ role }, at) => role === processes[at]);
+    // One that has not passed its point in the last round must not do so in this one.
+    const kept = same ? cast.filter(({ crashAt }, at) => !crashAt && at !== armed) : [];
+    await Promise.all(cast.filter((product) => !kept.includes(product)).map((product) => product.kill()));
+    cast = processes.map((role, at) => {
+      const old = cast[at];
+      if (old && kept.includes(old)) return old;
+      return start(role, at === armed ? { crashAt: pointOf(blows[0]) } : {});
+    });
     // An armed process may have passed its point already: then the blow has fallen.
     await Promise.all(cast.map(({ ready }) => ready.catch(() => {})));
   }
@@ -195,7 +194,13 @@ export async function openRunner({
     const last = lines.at(-1)?.at ?? 0;
     if (monotonicMs() - last < silenceMs) return ['the oracle is being asked'];
     const waiting = await stage.unacknowledged();
-    return [...(waiting > 0 ? [`${waiting} messages not acknowledged`] : []), ...(await leftToDo(stage, client))];
+    const posted = lines.flatMap((line) => (line.kind === 'posted' ? [`m${line.number}`] : []));
+    const missing = await countMissing(stage, [...new Set(posted)]);
+    return [
+      ...(waiting > 0 ? [`${waiting} messages not acknowledged`] : []),
+      ...(missing > 0 ? [`${missing} messages not in the store`] : []),
+      ...(await leftToDo(stage, client)),
+    ];
   }
 
   return {

@@ -61,7 +61,7 @@ async function openWorker() {
   return openAgent({
     ...options,
     ...(codePath ? { workflowBundle: { codePath } } : {}),
-    tools: [...options.tools, ...effectTools(oracleUrl)],
+    tools: [...options.tools, ...effectTools(oracleUrl, broken)],
     channels: new Map(channels.map((channel) => [channel.name, channel])),
   });
 }
