@@ -120,6 +120,7 @@ export function createTurnView({ screen, style, onChange }: TurnViewOptions, cal
       const more = running.size - summaries.length;
       return [
         ...text,
+        ...(text.length > 0 && summaries.length > 0 ? [''] : []),
         ...summaries.map((summary) =>
           style('dim', `· ${tailRows(toPlainText(summary), screen.columns - 3, 1)[0] ?? ''}`),
         ),

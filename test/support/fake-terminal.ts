@@ -13,6 +13,9 @@ export interface FakeTerminal {
   shows(text: string | RegExp): Promise<void>;
 }
 
+/** Only so that a failure shows what stood there instead. */
+const givenUpAfterMs = 45_000;
+
 const esc = '\\u001b';
 const controlOrChar = new RegExp(`${esc}\\[([0-9;?]*)([A-Za-z])|([^])`, 'gu');
 
@@ -85,10 +88,15 @@ export function createFakeTerminal({ columns = 80, rows = 20 } = {}): FakeTermin
     screen,
     type: (keys) => void input.write(keys),
     shows: (text) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        const isShown = () => (typeof text === 'string' ? screen().includes(text) : text.test(screen()));
+        const deadline = setTimeout(() => {
+          watchers.delete(watcher);
+          reject(new Error(`The screen never showed ${JSON.stringify(String(text))}:\n${screen()}`));
+        }, givenUpAfterMs);
         const watcher = () => {
-          const found = typeof text === 'string' ? screen().includes(text) : text.test(screen());
-          if (!found) return;
+          if (!isShown()) return;
+          clearTimeout(deadline);
           watchers.delete(watcher);
           resolve();
         };

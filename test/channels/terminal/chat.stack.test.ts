@@ -94,8 +94,12 @@ function talk(): FakeTerminal {
   return terminal;
 }
 
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
+async function until(terminal: FakeTerminal, holds: () => boolean | Promise<boolean>): Promise<void> {
+  const givenUpAt = performance.now() + 45_000; // only so that a failure shows what stood on the screen
+  while (!(await holds())) {
+    if (performance.now() > givenUpAt) throw new Error(`It never held:\n${terminal.screen()}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 test('text is shown while it is written, and stands as it was meant in the end', async () => {
@@ -110,14 +114,15 @@ test('text is shown while it is written, and stands as it was meant in the end',
 });
 
 test('each call has one line with its state', async () => {
-  const terminal = await start([
-    together(says('I look.'), asksFor('wait', { name: 'a' }), asksFor('wait', { name: 'b' })),
-    says('Done.'),
-  ]);
+  const terminal = await start(({ messages }) =>
+    messages.some(({ role }) => role === 'tool')
+      ? says('Done.')
+      : together(says('I look.'), asksFor('wait', { name: 'a' }), asksFor('wait', { name: 'b' })),
+  );
   terminal.type('go\r');
   await terminal.shows('· wait b');
   expect(terminal.screen()).toContain('I look.\n\n· wait a\n· wait b\n… working');
-  await until(() => gate('a').begun && gate('b').begun);
+  await until(terminal, () => gate('a').begun && gate('b').begun);
   gate('a').open();
   await terminal.shows('✓ wait a\n· wait b');
   gate('b').open();
@@ -126,14 +131,15 @@ test('each call has one line with its state', async () => {
 });
 
 test('what is typed during a turn joins it, and the person is told', async () => {
-  const terminal = await start([asksFor('wait', { name: 'a' }), says('Both.')]);
+  const terminal = await start(({ messages }) =>
+    messages.some(({ role }) => role === 'tool') ? says('Both.') : asksFor('wait', { name: 'a' }),
+  );
   terminal.type('first\r');
-  await terminal.shows('· wait a');
+  await until(terminal, () => gate('a').begun); // else it would be skipped for the message
   terminal.type('second\r');
-  await until(() => gate('a').begun);
-  await until(async () => (await chat.test.pool.query('select from inbox')).rowCount === 2);
+  await until(terminal, async () => (await chat.test.pool.query('select from inbox')).rowCount === 2);
   gate('a').open();
-  setTimeout(async () => process.stderr.write('DEBUG\n' + terminal.screen() + '\n' + JSON.stringify((await chat.test.pool.query('select * from turn')).rows) + JSON.stringify((await chat.test.pool.query('select * from inbox')).rows) + JSON.stringify((await chat.test.pool.query('select * from effect')).rows)+ '\n'), 9000).unref(); await terminal.shows('(joined the running turn)');
+  await terminal.shows('(joined the running turn)');
   await terminal.shows('Both.\n\n›');
   expect(chat.model.requests()[1]?.body.messages.at(-1)).toMatchObject({
     role: 'user',
