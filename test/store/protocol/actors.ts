@@ -405,13 +405,16 @@ export function createActors(parts: Parts) {
 
   /** For rows whose sender has died or is frozen; the others are renewed meanwhile. */
   async function passTwoSeconds(): Promise<void> {
-    const { rows } = await pool.query<{ id: string; token: string }>(
-      `select id, token from outbox where state = 'sending' and renewed_at > now() - interval '5 s'`,
+    const { rows } = await pool.query<{ token: string }>(
+      `select token from outbox where state = 'sending' and renewed_at > now() - interval '5 s'`,
     );
-    const silent = rows.filter(({ token }) => !isAlive(token));
-    for (const { token } of silent) aged.add(token);
-    const ids = silent.map(({ id }) => id);
-    await pool.query(`update outbox set renewed_at = renewed_at - interval '1 hour' where id = any($1)`, [ids]);
+    const silent = rows.map(({ token }) => token).filter((token) => !isAlive(token));
+    for (const token of silent) aged.add(token);
+    // By token: meanwhile somebody else may have taken the row over, and lives.
+    await pool.query(
+      `update outbox set renewed_at = renewed_at - interval '1 hour' where state = 'sending' and token = any($1)`,
+      [silent],
+    );
   }
 
   function* sendRow(row: ClaimedRow, coroutine: Coroutine | undefined): Work {
